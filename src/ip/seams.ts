@@ -1,0 +1,73 @@
+// Where IP and what stands on it meet. Transports know these types and nothing else of src/ip.
+
+import type { Packet } from '../buf/packet.ts'
+import type { Drop } from '../counters.ts'
+import type { Micros } from '../time.ts'
+import type { IpAddress } from '../wire/address.ts'
+
+/** What an ICMP error of either family says, in one vocabulary. */
+export type IcmpErrorKind =
+  | 'net-unreachable'
+  | 'host-unreachable'
+  | 'protocol-unreachable'
+  | 'port-unreachable'
+  | 'admin-prohibited'
+  | 'source-route-failed'
+  | 'packet-too-big'
+  | 'hop-limit-exceeded'
+  | 'reassembly-timeout'
+  | 'parameter-problem'
+
+/** An ICMP error about a packet that this host sent. */
+export interface IcmpError {
+  readonly kind: IcmpErrorKind
+  /** Type and code as they were on the wire. */
+  readonly type: number
+  readonly code: number
+  /** packet-too-big: the MTU of the next hop; else 0. */
+  readonly mtu: number
+  /** Who reported it; this host's own address where it found out by itself. */
+  readonly reporter: IpAddress
+  /** The addresses of the packet it is about: source is ours. */
+  readonly source: IpAddress
+  readonly destination: IpAddress
+}
+
+/** ip -> tcp, udp. */
+export interface Transport {
+  /** Consumes the packet, whose data begins at the transport header; a Drop says that it was not delivered, and why. */
+  receive(packet: Packet, source: IpAddress, destination: IpAddress, now: Micros): Drop | undefined
+  /**
+   * Tells of an error about a packet of this transport; `packet` begins at the quoted transport header (at least 8
+   * bytes) and stays the caller's. True where the transport recognizes the packet as its own: only then is
+   * what the error says about the path believed (RFC 5927, RFC 8201 §4).
+   */
+  error(packet: Packet, error: IcmpError, now: Micros): boolean
+}
+
+/** How a packet is to be sent: constant per socket, so no packet costs a record. */
+export interface SendOptions {
+  readonly protocol: number
+  readonly hopLimit: number
+  /** DSCP and ECN. */
+  readonly trafficClass: number
+  /** Fragmenting is forbidden, here and on the way: what is too big is refused. */
+  readonly dontFragment: boolean
+  /** IPv4 only: put the router alert option into the header, and IPv6: a hop-by-hop router alert (IGMP, MLD). */
+  readonly routerAlert: boolean
+}
+
+/** Why a destination cannot be reached from here. */
+export type NoWay = 'no-route' | 'no-source' | 'prohibited' | 'no-interface'
+
+/** A resolved way to one destination, kept by sockets while `generation` is that of the routes. */
+export interface Way {
+  readonly source: IpAddress
+  readonly destination: IpAddress
+  readonly interfaceIndex: number
+  /** Of the first link. */
+  readonly mtu: number
+  readonly generation: number
+}
+
+export type SendResult = 'sent' | 'too-big' | 'no-buffer' | 'no-route' | 'dropped'
