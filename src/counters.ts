@@ -7,6 +7,9 @@ export class Drops {
   noBuffer = 0
   deviceFull = 0
   deviceDown = 0
+  deviceRefused = 0
+  inputFull = 0
+  offloadMalformed = 0
   frameTooLong = 0
   frameTooShort = 0
   // Ethernet, ARP
@@ -44,6 +47,8 @@ export class Drops {
   neighborTableFull = 0
   neighborUnreachable = 0
   ndpMalformed = 0
+  ndpNotForUs = 0
+  redirectIgnored = 0
   // Routing and forwarding
   noRoute = 0
   noSourceAddress = 0
@@ -68,9 +73,13 @@ export class Drops {
   udpNoChecksum = 0
   udpNoPort = 0
   udpReceiveQueueFull = 0
+  // TCP
+  tcpHeaderLength = 0
   // Links and faults
   cableQueueFull = 0
   switchTableFull = 0
+  switchBadSource = 0
+  switchFiltered = 0
   faultLoss = 0
   faultBurst = 0
   faultRate = 0

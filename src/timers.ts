@@ -5,6 +5,9 @@
 import { assert } from './assert.ts'
 import { type Micros, NEVER } from './time.ts'
 
+/** Left-over entries that are kept, beside as many as there are items, before the heap is built anew. */
+const LEFTOVERS = 64
+
 export interface Timed {
   /** When the item wants attention; NEVER when it does not. */
   deadlineAt: Micros
@@ -13,8 +16,10 @@ export interface Timed {
 }
 
 export class DeadlineHeap<T extends Timed> {
-  private readonly items: T[] = []
-  private readonly instants: Micros[] = []
+  private items: T[] = []
+  private instants: Micros[] = []
+  /** Items held, each counted once. */
+  private live = 0
 
   /** Entries held, stale ones included. */
   get size(): number {
@@ -24,7 +29,9 @@ export class DeadlineHeap<T extends Timed> {
   /** Call after `item.deadlineAt` changed. */
   schedule(item: T): void {
     if (item.deadlineAt >= item.scheduledAt) return
+    if (item.scheduledAt === NEVER) this.live++
     item.scheduledAt = item.deadlineAt
+    if (this.items.length > 2 * this.live + LEFTOVERS) this.rebuild()
     this.push(item, item.deadlineAt)
   }
 
@@ -41,10 +48,21 @@ export class DeadlineHeap<T extends Timed> {
       // Held under an earlier instant as well, or taken already: this entry is a left-over.
       if (item.scheduledAt !== instant) continue
       item.scheduledAt = NEVER
+      this.live--
       if (item.deadlineAt <= now) return item
       this.schedule(item)
     }
     return null
+  }
+
+  /** Throws the left-overs out: an item that is moved near again and again would leave one each time. */
+  private rebuild(): void {
+    const { items, instants } = this
+    this.items = []
+    this.instants = []
+    for (let index = 0; index < items.length; index++) {
+      if (items[index]!.scheduledAt === instants[index]!) this.push(items[index]!, instants[index]!)
+    }
   }
 
   private push(item: T, instant: Micros): void {

@@ -118,6 +118,12 @@ export class Packet {
     return this.data
   }
 
+  /** Gives the packet back what was pulled since its data began at offset `at`. */
+  rewind(at: number): void {
+    assert(at >= 0 && at <= this.data, 'rewind to where no header was')
+    this.data = at
+  }
+
   /** Grows the linear part by n bytes at the end and returns the offset of the first new one. */
   put(n: number): number {
     assert(this.fragmentBytes === 0, 'put behind fragments')
@@ -190,8 +196,10 @@ export class Packet {
     while (data + length > page.size) data -= 4
     assert(data >= 0, 'a packet longer than the largest page')
     const twin = new Packet(page, data, data + length)
-    this.copyTo(0, length, page.bytes, data)
     const shift = data - this.data
+    // Consumed headers below data stay readable: they are copied too.
+    this.page.copyTo(-shift, data, page.bytes, 0)
+    this.copyTo(0, length, page.bytes, data)
     twin.networkAt = this.networkAt < 0 ? -1 : this.networkAt + shift
     twin.transportAt = this.transportAt < 0 ? -1 : this.transportAt + shift
     twin.checksumStart = this.checksumStart + shift
@@ -351,4 +359,16 @@ export class Packet {
     this.fragments = kept.length === 0 ? NO_FRAGMENTS : kept
     this.fragmentBytes -= n
   }
+}
+
+/**
+ * Copies up to `limit` bytes of the packet to `target`, beginning at the offset `from` of its page, where a header
+ * was pulled, and returns how many.
+ */
+export function copyHead(packet: Packet, from: number, limit: number, target: Uint8Array, targetAt: number): number {
+  const linear = Math.min(limit, packet.tail - from)
+  packet.page.copyTo(from, linear, target, targetAt)
+  const rest = Math.min(limit - linear, packet.fragmentBytes)
+  if (rest > 0) packet.copyTo(packet.headLength, rest, target, targetAt + linear)
+  return linear + rest
 }

@@ -60,14 +60,40 @@ export interface SendOptions {
 /** Why a destination cannot be reached from here. */
 export type NoWay = 'no-route' | 'no-source' | 'prohibited' | 'no-interface'
 
-/** A resolved way to one destination, kept by sockets while `generation` is that of the routes. */
+/** A resolved way to one destination; sockets keep it while isFresh() says so. */
 export interface Way {
   readonly source: IpAddress
   readonly destination: IpAddress
+  readonly nextHop: IpAddress
   readonly interfaceIndex: number
-  /** Of the first link. */
-  readonly mtu: number
+  /** Of the first link; IpOutput.mtu() knows the path's. */
+  readonly linkMtu: number
+  /** Sum of the generations of routes and addresses under which it was resolved. */
   readonly generation: number
 }
 
+/** What a socket knows about where its packets are to leave. */
+export interface WayOptions {
+  /** Null: chosen by RFC 6724. */
+  readonly source: IpAddress | null
+  /** 0: chosen by the routes. */
+  readonly interfaceIndex: number
+}
+
+/** tcp, udp -> ip. */
+export interface IpOutput {
+  /** The way to a destination, or why there is none. */
+  resolve(destination: IpAddress, options: WayOptions): Way | NoWay
+  isFresh(way: Way): boolean
+  /** The path MTU in bytes, as far as it is known. */
+  mtu(way: Way): number
+  /** Sends a packet whose data begins at the transport header; consumes it, whatever the result. */
+  send(packet: Packet, way: Way, options: SendOptions, now: Micros): SendResult
+}
+
 export type SendResult = 'sent' | 'too-big' | 'no-buffer' | 'no-route' | 'dropped'
+
+/** Which groups are joined where. */
+export interface GroupMembership {
+  isMember(on: { readonly index: number }, group: IpAddress): boolean
+}

@@ -68,23 +68,34 @@ export function checkIpv4(octets: Octets, at: number, linear: number, length: nu
   return undefined
 }
 
-/** Walks the options: undefined when all are well formed (RFC 791 §3.1) and none asks for a source route. */
+/** Where the first malformed option begins (RFC 791 §3.1); -1: all are well formed. */
+export function malformedOptionAt(view: DataView, at: number, headerLength: number): number {
+  const end = at + headerLength
+  let option = at + IPV4_HEADER
+  while (option < end) {
+    const kind = view.getUint8(option)
+    if (kind === OPTION_END) return -1
+    if (kind === OPTION_NOP) {
+      option++
+      continue
+    }
+    const length = option + 1 < end ? view.getUint8(option + 1) : 0
+    if (length < 2 || option + length > end) return option
+    option += length
+  }
+  return -1
+}
+
+/** Undefined when all options are well formed and none asks for a source route (RFC 7126 §4.3, §4.4). */
 export function checkIpv4Options(view: DataView, at: number, headerLength: number): Drop | undefined {
+  if (malformedOptionAt(view, at, headerLength) >= 0) return 'ipOptionMalformed'
   const end = at + headerLength
   let option = at + IPV4_HEADER
   while (option < end) {
     const kind = view.getUint8(option)
     if (kind === OPTION_END) return undefined
-    if (kind === OPTION_NOP) {
-      option++
-      continue
-    }
-    if (option + 1 >= end) return 'ipOptionMalformed'
-    const length = view.getUint8(option + 1)
-    if (length < 2 || option + length > end) return 'ipOptionMalformed'
-    // RFC 7126 §4.3, §4.4: packets with a source route are dropped.
     if (kind === OPTION_LOOSE_ROUTE || kind === OPTION_STRICT_ROUTE) return 'ipSourceRoute'
-    option += length
+    option += kind === OPTION_NOP ? 1 : view.getUint8(option + 1)
   }
   return undefined
 }

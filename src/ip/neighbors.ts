@@ -1,0 +1,287 @@
+// Who has which MAC address on one link, for one family: the neighbour cache of RFC 4861 §7.3, used for ARP
+// as well. Its interface asks it on every send; ARP and NDP tell it what they hear. Packets to a neighbour
+// that is being resolved are parked here, within limits.
+
+import type { Packet } from '../buf/packet.ts'
+import { PacketQueue } from '../buf/packet-queue.ts'
+import type { Counters, Drop } from '../counters.ts'
+import { fraction, type Random } from '../random.ts'
+import { after, type Machine, type Micros, millis, NEVER, seconds } from '../time.ts'
+import { DeadlineHeap } from '../timers.ts'
+import type { IpAddress } from '../wire/address.ts'
+import type { MacAddress } from '../wire/ethernet.ts'
+import { AddressTable } from './address-table.ts'
+
+export type NeighborState = 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE' | 'PERMANENT'
+
+/** RFC 4861 §10. */
+const MAX_MULTICAST_SOLICIT = 3
+const MAX_UNICAST_SOLICIT = 3
+const REACHABLE_TIME = seconds(30)
+const RETRANS_TIMER = millis(1_000)
+const DELAY_FIRST_PROBE_TIME = seconds(5)
+const MIN_RANDOM_FACTOR = 0.5
+/** Neighbours remembered on one link, for one family. */
+export const NEIGHBOR_LIMIT = 1_024
+/** Pages parked for one neighbour: a fragmented 64 KiB datagram fits. */
+const PARKED_BYTES_PER_NEIGHBOR = 256 * 1_024
+/** Pages parked for all neighbours of one link. */
+const PARKED_BYTES = 2 * 1_024 * 1_024
+
+export class Neighbor {
+  readonly address: IpAddress
+  mac: MacAddress | null = null
+  state: NeighborState = 'INCOMPLETE'
+  isRouter = false
+  /** Solicitations sent in this state. */
+  probes = 0
+  /** When it was last confirmed; for display. */
+  confirmedAt: Micros = NEVER
+  deadlineAt: Micros = NEVER
+  scheduledAt: Micros = NEVER
+  removed = false
+  readonly parked = new PacketQueue(PARKED_BYTES_PER_NEIGHBOR)
+
+  constructor(address: IpAddress) {
+    this.address = address
+  }
+}
+
+/** What the cache needs of its link: ARP or NDP for the questions, the interface for the answers. */
+export interface NeighborLink {
+  /** Asks for `target`: by multicast or broadcast, or straight to `mac` when probing. */
+  solicit(target: IpAddress, mac: MacAddress | null, now: Micros): void
+  /** Sends a packet that was parked. */
+  release(packet: Packet, mac: MacAddress): void
+  /** Nobody answered for a parked packet; it stays the cache's. */
+  unreachable(packet: Packet, now: Micros): void
+}
+
+/** What an ARP reply or a neighbour advertisement says (RFC 4861 §7.2.5). */
+export interface Advertisement {
+  readonly mac: MacAddress | null
+  readonly solicited: boolean
+  readonly override: boolean
+  readonly isRouter: boolean
+}
+
+export class NeighborCache implements Machine {
+  baseReachableTime: Micros = REACHABLE_TIME
+  retransTimer: Micros = RETRANS_TIMER
+  private readonly table = new AddressTable<Neighbor>()
+  private readonly heap = new DeadlineHeap<Neighbor>()
+  private readonly link: NeighborLink
+  private readonly random: Random
+  private readonly counters: Counters
+  private parkedBytes = 0
+
+  constructor(link: NeighborLink, random: Random, counters: Counters) {
+    this.link = link
+    this.random = random
+    this.counters = counters
+  }
+
+  deadline(): Micros {
+    return this.heap.next()
+  }
+
+  /** The entries, in no particular order. */
+  list(): Neighbor[] {
+    return [...this.table.values()]
+  }
+
+  get(address: IpAddress): Neighbor | undefined {
+    return this.table.get(address)
+  }
+
+  /** The address to send to now; null: the packet was parked, or dropped and counted. */
+  resolve(address: IpAddress, packet: Packet, now: Micros): MacAddress | null {
+    const neighbor = this.table.get(address) ?? this.begin(address, now)
+    if (neighbor === null) return this.discard(packet, 'neighborTableFull')
+    if (neighbor.mac === null) return this.park(neighbor, packet)
+    // RFC 4861 §7.3.3: the first packet to a stale neighbour starts the wait for a sign of life.
+    if (neighbor.state === 'STALE') this.enter(neighbor, 'DELAY', after(now, DELAY_FIRST_PROBE_TIME))
+    return neighbor.mac
+  }
+
+  /** Heard from `address` without being asked: an ARP request, a neighbour solicitation, a router's own option. */
+  learn(address: IpAddress, mac: MacAddress, now: Micros): Neighbor | null {
+    const known = this.table.get(address)
+    if (known === undefined) {
+      const neighbor = this.insert(address)
+      if (neighbor === null) return null
+      this.setMac(neighbor, mac)
+      this.enter(neighbor, 'STALE', NEVER)
+      return neighbor
+    }
+    if (known.state === 'PERMANENT') return known
+    if (known.mac?.equals(mac)) return known
+    this.setMac(known, mac)
+    this.enter(known, 'STALE', NEVER)
+    this.flush(known, now)
+    return known
+  }
+
+  /** RFC 4861 §7.2.5, whose words are ARP's too: an answer, or an announcement. Strangers are not remembered. */
+  advertise(address: IpAddress, message: Advertisement, now: Micros): void {
+    const neighbor = this.table.get(address)
+    if (neighbor === undefined || neighbor.state === 'PERMANENT') return
+    if (neighbor.mac === null) {
+      if (message.mac === null) return
+      this.setMac(neighbor, message.mac)
+      neighbor.isRouter = message.isRouter
+      if (message.solicited) this.reachable(neighbor, now)
+      else this.enter(neighbor, 'STALE', NEVER)
+      this.flush(neighbor, now)
+      return
+    }
+    const changes = message.mac !== null && !message.mac.equals(neighbor.mac)
+    if (changes && !message.override) {
+      if (neighbor.state === 'REACHABLE') this.enter(neighbor, 'STALE', NEVER)
+      return
+    }
+    if (changes) this.setMac(neighbor, message.mac!)
+    if (message.solicited) this.reachable(neighbor, now)
+    else if (changes) this.enter(neighbor, 'STALE', NEVER)
+    neighbor.isRouter = message.isRouter
+  }
+
+  /** A transport made progress through this neighbour (RFC 4861 §7.3.1). */
+  confirm(address: IpAddress, now: Micros): void {
+    const neighbor = this.table.get(address)
+    if (neighbor !== undefined && neighbor.mac !== null && neighbor.state !== 'PERMANENT') this.reachable(neighbor, now)
+  }
+
+  /** Pins an address by hand, as `ip neigh add` does. */
+  setPermanent(address: IpAddress, mac: MacAddress, now: Micros): void {
+    const neighbor = this.table.get(address) ?? this.insert(address)
+    if (neighbor === null) return
+    this.setMac(neighbor, mac)
+    this.enter(neighbor, 'PERMANENT', NEVER)
+    this.flush(neighbor, now)
+  }
+
+  poll(now: Micros): void {
+    for (let due = this.heap.takeDue(now); due !== null; due = this.heap.takeDue(now)) {
+      if (!due.removed) this.timeout(due, now)
+    }
+  }
+
+  /** Forgets everything and releases what is parked. */
+  clear(): void {
+    for (const neighbor of this.list()) this.remove(neighbor)
+  }
+
+  private timeout(neighbor: Neighbor, now: Micros): void {
+    switch (neighbor.state) {
+      case 'INCOMPLETE':
+        if (neighbor.probes >= MAX_MULTICAST_SOLICIT) this.fail(neighbor, now)
+        else this.probe(neighbor, null, now)
+        return
+      case 'REACHABLE':
+        this.enter(neighbor, 'STALE', NEVER)
+        return
+      case 'DELAY':
+        this.enter(neighbor, 'PROBE', NEVER)
+        this.probe(neighbor, neighbor.mac, now)
+        return
+      case 'PROBE':
+        if (neighbor.probes >= MAX_UNICAST_SOLICIT) this.fail(neighbor, now)
+        else this.probe(neighbor, neighbor.mac, now)
+        return
+      case 'STALE':
+      case 'PERMANENT':
+        return
+    }
+  }
+
+  private begin(address: IpAddress, now: Micros): Neighbor | null {
+    const neighbor = this.insert(address)
+    if (neighbor !== null) this.probe(neighbor, null, now)
+    return neighbor
+  }
+
+  private probe(neighbor: Neighbor, mac: MacAddress | null, now: Micros): void {
+    neighbor.probes++
+    neighbor.deadlineAt = after(now, this.retransTimer)
+    this.heap.schedule(neighbor)
+    this.link.solicit(neighbor.address, mac, now)
+  }
+
+  private reachable(neighbor: Neighbor, now: Micros): void {
+    neighbor.confirmedAt = now
+    const factor = MIN_RANDOM_FACTOR + fraction(this.random)
+    this.enter(neighbor, 'REACHABLE', after(now, Math.round(this.baseReachableTime * factor) as Micros))
+  }
+
+  private enter(neighbor: Neighbor, state: NeighborState, deadlineAt: Micros): void {
+    neighbor.state = state
+    neighbor.probes = 0
+    neighbor.deadlineAt = deadlineAt
+    this.heap.schedule(neighbor)
+  }
+
+  private setMac(neighbor: Neighbor, mac: MacAddress): void {
+    neighbor.mac = mac
+  }
+
+  private park(neighbor: Neighbor, packet: Packet): null {
+    const charge = packet.chargedBytes
+    if (this.parkedBytes + charge > PARKED_BYTES || !neighbor.parked.push(packet)) {
+      return this.discard(packet, 'neighborQueueFull')
+    }
+    this.parkedBytes += charge
+    return null
+  }
+
+  private flush(neighbor: Neighbor, _now: Micros): void {
+    this.parkedBytes -= neighbor.parked.chargedBytes
+    const { mac, parked } = neighbor
+    for (let packet = parked.shift(); packet !== null; packet = parked.shift()) this.link.release(packet, mac!)
+  }
+
+  private fail(neighbor: Neighbor, now: Micros): void {
+    this.parkedBytes -= neighbor.parked.chargedBytes
+    for (let packet = neighbor.parked.shift(); packet !== null; packet = neighbor.parked.shift()) {
+      this.link.unreachable(packet, now)
+      this.discard(packet, 'neighborUnreachable')
+    }
+    this.remove(neighbor)
+  }
+
+  private insert(address: IpAddress): Neighbor | null {
+    if (this.table.size >= NEIGHBOR_LIMIT && !this.evict()) return null
+    const neighbor = new Neighbor(address)
+    this.table.set(address, neighbor)
+    return neighbor
+  }
+
+  /** Makes room: an entry that nobody is waiting to confirm, else one that may never answer. */
+  private evict(): boolean {
+    let victim: Neighbor | null = null
+    for (const neighbor of this.table.values()) {
+      if (neighbor.state === 'STALE') {
+        victim = neighbor
+        break
+      }
+      if (neighbor.state === 'INCOMPLETE' && victim === null) victim = neighbor
+    }
+    if (victim !== null) this.remove(victim)
+    return victim !== null
+  }
+
+  private remove(neighbor: Neighbor): void {
+    this.parkedBytes -= neighbor.parked.chargedBytes
+    this.counters.drops.neighborUnreachable += neighbor.parked.clear()
+    neighbor.removed = true
+    neighbor.deadlineAt = NEVER
+    this.table.delete(neighbor.address)
+  }
+
+  private discard(packet: Packet, reason: Drop): null {
+    this.counters.drops[reason]++
+    packet.note = reason
+    packet.release()
+    return null
+  }
+}

@@ -1,0 +1,165 @@
+// Faults around any device: what its packets suffer on the way out and on the way in (fault-line.ts has the
+// faults themselves, fault-options.ts the knobs). The device inside is driven through the wrapper.
+//
+// Faults happen to what a wire carries. So a faulty device offers no offload: checksums are complete and
+// segments cut before they get here, else a lost packet would be forty of them, and a flipped bit would be
+// covered up by whoever completes the checksum afterwards.
+
+import type { Packet } from '../buf/packet.ts'
+import { type Random, SeededRandom } from '../random.ts'
+import { type Clock, earlier, type Micros } from '../time.ts'
+import type { MacAddress } from '../wire/ethernet.ts'
+import { type Device, NO_OFFLOADS, type Offloads } from './device.ts'
+import type { EdgeDevice } from './edge-device.ts'
+import { FaultLine } from './fault-line.ts'
+import type { FaultOptions } from './fault-options.ts'
+
+export interface Faults {
+  /** What happens to packets that this device transmits. */
+  readonly outbound?: Partial<FaultOptions>
+  /** What happens to packets that it receives. */
+  readonly inbound?: Partial<FaultOptions>
+}
+
+/** Wraps a device; one that reads from outside the process stays one. Throws UsageError where a knob is turned too far. */
+export function faulty(device: EdgeDevice, faults: Faults, random: Random, clock: Clock): FaultyEdgeDevice
+export function faulty(device: Device, faults: Faults, random: Random, clock: Clock): FaultyDevice
+export function faulty(device: Device | EdgeDevice, faults: Faults, random: Random, clock: Clock): FaultyDevice {
+  return isEdge(device)
+    ? new FaultyEdgeDevice(device, faults, random, clock)
+    : new PlainFaultyDevice(device, faults, random, clock)
+}
+
+const isEdge = (device: Device | EdgeDevice): device is EdgeDevice => 'drain' in device
+
+export interface FaultyDevice extends Device {
+  readonly outbound: FaultLine
+  readonly inbound: FaultLine
+}
+
+class PlainFaultyDevice implements FaultyDevice {
+  readonly name: string
+  readonly medium: 'ethernet' | 'ip'
+  readonly mtu: number
+  readonly offloads: Offloads = NO_OFFLOADS
+  readonly macAddress: MacAddress | null
+  readonly outbound: FaultLine
+  readonly inbound: FaultLine
+  onReceive: ((packet: Packet) => void) | null = null
+  private readonly inner: Device
+  private readonly clock: Clock
+
+  constructor(inner: Device, faults: Faults, random: Random, clock: Clock) {
+    this.name = inner.name
+    this.medium = inner.medium
+    this.mtu = inner.mtu
+    this.macAddress = inner.macAddress
+    this.inner = inner
+    this.clock = clock
+    this.outbound = new FaultLine(faults.outbound ?? {}, fork(random), (packet) => inner.transmit(packet))
+    this.inbound = new FaultLine(faults.inbound ?? {}, fork(random), (packet) => this.deliver(packet))
+    inner.onReceive = (packet) => {
+      this.inbound.take(packet, clock.now())
+    }
+  }
+
+  transmit(packet: Packet): boolean {
+    return this.outbound.take(packet, this.clock.now())
+  }
+
+  deadline(): Micros {
+    return earlier(this.inner.deadline(), earlier(this.outbound.next(), this.inbound.next()))
+  }
+
+  poll(now: Micros): void {
+    this.outbound.release(now)
+    this.inner.poll(now)
+    this.inbound.release(now)
+  }
+
+  close(): void {
+    this.outbound.close()
+    this.inbound.close()
+    this.inner.close()
+  }
+
+  private deliver(packet: Packet): boolean {
+    if (this.onReceive === null) return this.inbound.counters.drop(packet, 'deviceDown')
+    this.onReceive(packet)
+    return true
+  }
+}
+
+export class FaultyEdgeDevice implements EdgeDevice, FaultyDevice {
+  readonly name: string
+  readonly medium: 'ethernet' | 'ip'
+  readonly mtu: number
+  readonly offloads: Offloads
+  readonly macAddress: MacAddress | null
+  readonly outbound: FaultLine
+  readonly inbound: FaultLine
+  private readonly inner: EdgeDevice
+  private readonly plain: PlainFaultyDevice
+
+  constructor(inner: EdgeDevice, faults: Faults, random: Random, clock: Clock) {
+    this.inner = inner
+    this.plain = new PlainFaultyDevice(inner, faults, random, clock)
+    this.name = this.plain.name
+    this.medium = this.plain.medium
+    this.mtu = this.plain.mtu
+    this.offloads = this.plain.offloads
+    this.macAddress = this.plain.macAddress
+    this.outbound = this.plain.outbound
+    this.inbound = this.plain.inbound
+  }
+
+  get onReceive(): Device['onReceive'] {
+    return this.plain.onReceive
+  }
+
+  set onReceive(receive: Device['onReceive']) {
+    this.plain.onReceive = receive
+  }
+
+  get onReadable(): EdgeDevice['onReadable'] {
+    return this.inner.onReadable
+  }
+
+  set onReadable(readable: EdgeDevice['onReadable']) {
+    this.inner.onReadable = readable
+  }
+
+  get onFailure(): EdgeDevice['onFailure'] {
+    return this.inner.onFailure
+  }
+
+  set onFailure(failure: EdgeDevice['onFailure']) {
+    this.inner.onFailure = failure
+  }
+
+  transmit(packet: Packet): boolean {
+    return this.plain.transmit(packet)
+  }
+
+  drain(budget: number): number {
+    return this.inner.drain(budget)
+  }
+
+  arm(): void {
+    this.inner.arm()
+  }
+
+  deadline(): Micros {
+    return this.plain.deadline()
+  }
+
+  poll(now: Micros): void {
+    this.plain.poll(now)
+  }
+
+  close(): void {
+    this.plain.close()
+  }
+}
+
+const fork = (random: Random): SeededRandom => new SeededRandom(random.u32() + random.below(0x1f_ffff) * 0x1_0000_0000)

@@ -1,0 +1,202 @@
+// A whole internet in memory, in virtual time, from one seed: hosts, cables, switches, and the loop that jumps
+// from one event to the next. The same seed and the same program give the same packets.
+
+import type { PagePool } from '../buf/page.ts'
+import { UsageError } from '../errors.ts'
+import type { Interface } from '../ip/interface.ts'
+import { Cable, type CableOptions } from '../link/cable.ts'
+import { type CaptureSink, captured } from '../link/capture.ts'
+import type { Device } from '../link/device.ts'
+import { type Faults, faulty } from '../link/faults.ts'
+import { Switch, type SwitchOptions } from '../link/switch.ts'
+import { SeededRandom } from '../random.ts'
+import { Stack, type StackInterfaceOptions, type StackOptions } from '../stack.ts'
+import { type Clock, earlier, type Micros, NEVER, seconds } from '../time.ts'
+import { DeadlineHeap, type Timed } from '../timers.ts'
+import { IpPrefix } from '../wire/address.ts'
+import { MacAddress } from '../wire/ethernet.ts'
+
+/** Virtual time: it stands still until the world moves it. */
+export class VirtualClock implements Clock {
+  private instant: Micros
+  private readonly wallAtZero: Micros
+
+  constructor(wallAtZero: Micros) {
+    this.wallAtZero = wallAtZero
+    // 0 means "at once" in a deadline, so time begins at 1.
+    this.instant = 1 as Micros
+  }
+
+  now(): Micros {
+    return this.instant
+  }
+
+  wall(): Micros {
+    return (this.wallAtZero + this.instant) as Micros
+  }
+
+  advance(to: Micros): void {
+    if (to > this.instant) this.instant = to
+  }
+}
+
+export interface WorldOptions {
+  seed: number
+  /** Waits until every promise that is settled has been acted on; src/node gives one by setImmediate. */
+  settle?: () => Promise<void>
+  /** Records what every host sends and receives. */
+  capture?: CaptureSink
+  /** Microseconds since 1970 at the beginning. Default 2026-01-01T00:00:00Z. */
+  startWall?: Micros
+  /** Shared by all hosts. Default: each has its own. */
+  pool?: PagePool
+}
+
+export interface AttachOptions extends Partial<Omit<StackInterfaceOptions, 'device' | 'addresses'>> {
+  /** Like `10.0.0.1/24`. */
+  addresses?: readonly string[]
+  faults?: Faults
+}
+
+interface Sleeper extends Timed {
+  wake(): void
+}
+
+/** 2026-01-01T00:00:00Z. */
+const START_WALL = 1_767_225_600_000_000 as Micros
+/** Events of one run without a limit of time: beyond it, something goes round in circles. */
+const MAX_STEPS = 100_000_000
+/** Turns of the microtask queue that count as settled where no better way is given. */
+const MICROTASK_TURNS = 64
+
+export class World {
+  readonly clock: VirtualClock
+  readonly random: SeededRandom
+  readonly hosts: Stack[] = []
+  readonly cables: Cable[] = []
+  private readonly settleFully: () => Promise<void>
+  private readonly capture: CaptureSink | null
+  private readonly pool: PagePool | null
+  private readonly sleepers = new DeadlineHeap<Sleeper>()
+
+  constructor(options: WorldOptions) {
+    this.clock = new VirtualClock(options.startWall ?? START_WALL)
+    this.random = new SeededRandom(options.seed)
+    this.settleFully = options.settle ?? settleByMicrotasks
+    this.capture = options.capture ?? null
+    this.pool = options.pool ?? null
+  }
+
+  get seed(): number {
+    return this.random.seed
+  }
+
+  get now(): Micros {
+    return this.clock.now()
+  }
+
+  /** A host without a link yet. */
+  host(name: string, options: Partial<Omit<StackOptions, 'clock' | 'random' | 'name'>> = {}): Stack {
+    if (this.hosts.some((other) => other.name === name)) throw new UsageError(`the world has a host '${name}' already`)
+    const pool = this.pool === null ? {} : { pool: this.pool }
+    const stack = new Stack({ clock: this.clock, random: this.random.fork(name), name, ...pool, ...options })
+    this.hosts.push(stack)
+    return stack
+  }
+
+  /** Plugs a host into a device: one end of a cable, a port of a switch. */
+  attach(host: Stack, device: Device, options: AttachOptions = {}): Interface {
+    const { addresses, faults, ...rest } = options
+    const name = options.name ?? `eth${host.interfaces.all.length - 1}`
+    let outer = device
+    if (faults !== undefined) outer = faulty(outer, faults, this.random.fork(`${host.name} ${name}`), this.clock)
+    if (this.capture !== null) outer = captured(outer, this.capture, this.clock, `${host.name}-${name}`)
+    return host.addInterface({
+      probes: 0,
+      ...rest,
+      name,
+      device: outer,
+      mac: options.mac ?? MacAddress.random(this.random.fork(`mac ${host.name} ${name}`)),
+      addresses: (addresses ?? []).map((text) => IpPrefix.from(text)),
+    })
+  }
+
+  cable(options: CableOptions = {}): Cable {
+    const cable = new Cable(this.clock, { name: `cable${this.cables.length}`, ...options })
+    this.cables.push(cable)
+    return cable
+  }
+
+  switch(options: SwitchOptions = {}): Switch {
+    return new Switch(this.clock, options)
+  }
+
+  /** The earliest instant at which something happens; NEVER: nothing will. */
+  deadline(): Micros {
+    let least = this.sleepers.next()
+    for (const host of this.hosts) least = earlier(least, host.deadline())
+    return least
+  }
+
+  /** Moves time to the next event, but not beyond `until`, and lets it happen. False: there is none. */
+  step(until: Micros = NEVER): boolean {
+    const next = this.deadline()
+    if (next > until || next === NEVER) return false
+    this.clock.advance(next)
+    const now = this.clock.now()
+    for (let one = this.sleepers.takeDue(now); one !== null; one = this.sleepers.takeDue(now)) one.wake()
+    for (const host of this.hosts) if (host.deadline() <= now) host.poll(now)
+    return true
+  }
+
+  /** Runs until the instant, without waiting for promises: for programs of callbacks alone. */
+  runUntil(instant: Micros): void {
+    for (let count = 0; this.step(instant); count++) {
+      if (count > MAX_STEPS) throw new UsageError(`no end after ${MAX_STEPS} events (seed ${this.seed})`)
+    }
+    this.clock.advance(instant)
+  }
+
+  runFor(length: Micros): void {
+    this.runUntil((this.now + length) as Micros)
+  }
+
+  /** Runs the world until the promise settles, and returns what it gives. Rejects when nothing more will happen, or after `limit`. */
+  async run<T>(promise: Promise<T>, limit: Micros = seconds(3_600)): Promise<T> {
+    const until = (this.now + limit) as Micros
+    let done = false
+    const finish = (): void => {
+      done = true
+    }
+    promise.then(finish, finish)
+    await this.settleFully()
+    while (!done) {
+      if (!this.step(until)) {
+        throw new UsageError(
+          this.deadline() === NEVER
+            ? `the world came to rest at ${this.now} µs and the promise is still pending (seed ${this.seed})`
+            : `the promise is still pending after ${limit} µs of virtual time (seed ${this.seed})`,
+        )
+      }
+      await this.settleFully()
+    }
+    return promise
+  }
+
+  /** Resolves after some virtual time; something must run the world meanwhile. */
+  sleep(length: Micros): Promise<void> {
+    return new Promise((wake) => {
+      this.sleepers.schedule({ deadlineAt: (this.now + length) as Micros, scheduledAt: NEVER, wake })
+    })
+  }
+
+  /** Closes all hosts and cables: every page goes back. */
+  close(): void {
+    for (const host of this.hosts) host.close()
+    for (const cable of this.cables) cable.close()
+  }
+}
+
+async function settleByMicrotasks(): Promise<void> {
+  for (let turn = 0; turn < MICROTASK_TURNS; turn++) await null
+}

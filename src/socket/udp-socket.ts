@@ -1,0 +1,184 @@
+// A UDP socket for programs: promises begin here. Knows nothing of Node; src/node mounts node:dgram on it.
+
+import { NetError } from '../errors.ts'
+import type { IcmpError } from '../ip/seams.ts'
+import type { Stack } from '../stack.ts'
+import type { UdpEndpoint, UdpOptions } from '../udp/endpoint.ts'
+import type { UdpTarget } from '../udp/udp.ts'
+import type { IpAddress } from '../wire/address.ts'
+import { ipVersion, ipv4Destination, ipv4Source, ipv4Ttl } from '../wire/ipv4.ts'
+import { ipv6Destination, ipv6HopLimit, ipv6Source } from '../wire/ipv6.ts'
+import { udpSourcePort } from '../wire/udp.ts'
+import { Waiters } from './waiters.ts'
+
+/** One datagram as a program sees it. */
+export interface Datagram {
+  readonly bytes: Uint8Array
+  readonly source: IpAddress
+  readonly sourcePort: number
+  /** Which of our addresses, or which group, it was sent to. */
+  readonly destination: IpAddress
+  readonly interfaceIndex: number
+  readonly hopLimit: number
+}
+
+export interface SendTo {
+  readonly address: IpAddress
+  readonly port: number
+  /** For link-local and multicast destinations; default: chosen. */
+  readonly interfaceIndex?: number
+}
+
+export class UdpSocket {
+  readonly endpoint: UdpEndpoint
+  private readonly stack: Stack
+  private readonly readers = new Waiters()
+  private readonly target: { address: IpAddress; port: number; interfaceIndex: number }
+  private readonly memberships: { group: IpAddress; interfaceIndex: number }[] = []
+
+  /** Binds. Throws NetError: EADDRINUSE, EADDRNOTAVAIL, EINVAL, EMFILE. */
+  constructor(stack: Stack, options: UdpOptions) {
+    this.stack = stack
+    this.endpoint = stack.udp.bind(options)
+    this.endpoint.onReadable = () => this.readers.wake()
+    this.target = { address: this.endpoint.localAddress, port: 0, interfaceIndex: 0 }
+  }
+
+  get localAddress(): IpAddress {
+    return this.endpoint.localAddress
+  }
+
+  get localPort(): number {
+    return this.endpoint.localPort
+  }
+
+  get closed(): boolean {
+    return this.endpoint.closed
+  }
+
+  /** Fixes the peer: only its datagrams are received, and ICMP errors about ours reach the next operation. */
+  connect(address: IpAddress, port: number): void {
+    this.ensureOpen('connect')
+    this.endpoint.remoteAddress = address
+    this.endpoint.remotePort = port
+    this.endpoint.way = null
+  }
+
+  disconnect(): void {
+    this.endpoint.remoteAddress = null
+    this.endpoint.remotePort = 0
+  }
+
+  /** Hears of every ICMP error about datagrams of this socket, whatever their destination. */
+  set onIcmpError(listener: ((error: IcmpError, destinationPort: number) => void) | null) {
+    this.endpoint.onIcmpError = listener
+  }
+
+  /**
+   * Sends one datagram now; the bytes are copied. Without `to`, to the connected peer. Throws NetError: EACCES (broadcast not
+   * allowed), EADDRNOTAVAIL, ECONNREFUSED and the like (an earlier datagram's ICMP error), EDESTADDRREQ, EMSGSIZE, ENETUNREACH,
+   * ENOBUFS.
+   */
+  send(bytes: Uint8Array, to?: SendTo): void {
+    this.ensureOpen('send')
+    this.throwPending('send')
+    const { endpoint } = this
+    const address = to?.address ?? endpoint.remoteAddress
+    if (address === null || address === undefined)
+      throw new NetError('EDESTADDRREQ', 'send: the socket is not connected')
+    const target = this.target as { -readonly [Name in keyof UdpTarget]: UdpTarget[Name] }
+    target.address = address
+    target.port = to?.port ?? endpoint.remotePort
+    target.interfaceIndex = to?.interfaceIndex ?? 0
+    const code = this.stack.udp.send(endpoint, bytes, 0, bytes.length, target, this.stack.clock.now())
+    if (code !== null) throw new NetError(code, `send ${address} port ${target.port}`)
+    this.stack.onWork?.()
+  }
+
+  /** The datagram that has waited longest; null: none waits. Throws NetError for an ICMP error about an earlier one. */
+  tryReceive(): Datagram | null {
+    this.throwPending('receive')
+    const packet = this.endpoint.take()
+    if (packet === null) return null
+    const { view } = packet.page
+    const ip = packet.networkAt
+    const isV4 = ipVersion(view, ip) === 4
+    const datagram: Datagram = {
+      bytes: packet.toBytes(),
+      source: isV4 ? ipv4Source(view, ip) : ipv6Source(view, ip),
+      sourcePort: udpSourcePort(view, packet.transportAt),
+      destination: isV4 ? ipv4Destination(view, ip) : ipv6Destination(view, ip),
+      interfaceIndex: packet.interfaceIndex,
+      hopLimit: isV4 ? ipv4Ttl(view, ip) : ipv6HopLimit(view, ip),
+    }
+    packet.release()
+    return datagram
+  }
+
+  /** Copies the next datagram's payload into `target` and returns its length, cut to fit; -1: none waits. Makes no object. */
+  receiveInto(target: Uint8Array): number {
+    this.throwPending('receive')
+    const packet = this.endpoint.take()
+    if (packet === null) return -1
+    const length = Math.min(packet.length, target.length)
+    packet.copyTo(0, length, target, 0)
+    packet.release()
+    return length
+  }
+
+  /** Waits for a datagram. Rejects with NetError (ECONNREFUSED … after connect, EBADF when closed) or the signal's reason. */
+  async receive(options: { signal?: AbortSignal } = {}): Promise<Datagram> {
+    for (;;) {
+      this.ensureOpen('receive')
+      const datagram = this.tryReceive()
+      if (datagram !== null) return datagram
+      await this.readers.wait(options.signal)
+    }
+  }
+
+  /** Datagrams until the socket is closed. */
+  async *[Symbol.asyncIterator](): AsyncIterator<Datagram> {
+    while (!this.closed) {
+      try {
+        yield await this.receive()
+      } catch (error) {
+        if (error instanceof NetError && error.code === 'EBADF') return
+        throw error
+      }
+    }
+  }
+
+  joinGroup(group: IpAddress, interfaceIndex: number): void {
+    const on = this.stack.interfaces.byIndex(interfaceIndex)
+    if (on === undefined) throw new NetError('ENODEV', `join ${group}: there is no interface ${interfaceIndex}`)
+    this.stack.multicast.join(on, group, this.stack.clock.now())
+    this.memberships.push({ group, interfaceIndex })
+    this.stack.onWork?.()
+  }
+
+  leaveGroup(group: IpAddress, interfaceIndex: number): void {
+    const index = this.memberships.findIndex((one) => one.interfaceIndex === interfaceIndex && one.group.equals(group))
+    if (index < 0) throw new NetError('EADDRNOTAVAIL', `leave ${group}: it was not joined by this socket`)
+    this.memberships.splice(index, 1)
+    this.stack.multicast.leave(this.stack.interfaces.byIndex(interfaceIndex)!, group, this.stack.clock.now())
+    this.stack.onWork?.()
+  }
+
+  /** Closes; whoever waits is told. A second call does nothing. */
+  close(): void {
+    if (this.closed) return
+    for (const { group, interfaceIndex } of [...this.memberships]) this.leaveGroup(group, interfaceIndex)
+    this.stack.udp.close(this.endpoint)
+    this.readers.wake()
+  }
+
+  private ensureOpen(operation: string): void {
+    if (this.closed) throw new NetError('EBADF', `${operation}: the socket is closed`)
+  }
+
+  private throwPending(operation: string): void {
+    const { endpoint } = this
+    const code = endpoint.takeError()
+    if (code !== null) throw new NetError(code, `${operation} ${endpoint.remoteAddress} port ${endpoint.remotePort}`)
+  }
+}

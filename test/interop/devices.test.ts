@@ -1,0 +1,235 @@
+// Devices against the Linux kernel, each in a network namespace of its own.
+
+import { describe, expect, it } from 'vitest'
+import { connect, type Namespace, needRoot, type Running, withNamespace } from '../support/namespace.ts'
+import { hasTool } from '../support/tools.ts'
+
+const HOST = 'test/interop/device-host.ts'
+const root = needRoot()
+
+/** Sends one datagram to the device's host and prints the answer. */
+const DATAGRAM = `
+const socket = require('node:dgram').createSocket('udp4')
+socket.on('message', (message) => { console.log('answer ' + message); socket.close(); clearInterval(timer) })
+const send = () => socket.send('hello', 7, '10.9.8.2')
+const timer = setInterval(send, 200)
+send()`
+
+async function addressed(namespace: Namespace, device: string): Promise<void> {
+  await namespace.must(`ip addr add 10.9.8.1/24 dev ${device}`)
+  await namespace.must(`ip link set ${device} up`)
+}
+
+async function start(namespace: Namespace, link: string, ...rest: string[]): Promise<Running> {
+  const host = namespace.script(HOST, link, ...rest)
+  await host.printed(/ready \S+ mtu/)
+  return host
+}
+
+const tell = (host: Running, word: string): boolean => host.child.stdin.write(`${word}\n`)
+
+async function expectPings(namespace: Namespace, options: string, count: number): Promise<string> {
+  const { stdout } = await namespace.run(`ping -q ${options} -c ${count} -W 2 10.9.8.2`)
+  expect(stdout).toContain(`${count} received`)
+  return stdout
+}
+
+/** Nothing dropped, nothing held, and the process ends by itself. */
+async function expectCleanEnd(host: Running): Promise<void> {
+  tell(host, 'quit')
+  await host.printed(/closed, 0 pages in use/)
+  const { code, stdout } = await host.finished
+  expect(code).toBe(0)
+  expect(stdout).not.toContain('misaligned')
+}
+
+describe.skipIf(!root)('a TAP or TUN device', () => {
+  for (const mode of ['tap', 'tun'])
+    for (const offload of ['on', 'off'])
+      it(`carries packets both ways as ${mode} with offloads ${offload}`, () =>
+        withNamespace(async (namespace) => {
+          const host = await start(namespace, `${mode}:hg0`, offload)
+          await addressed(namespace, 'hg0')
+          await expectPings(namespace, '-i 0.01', 10)
+          await expectPings(namespace, '-f -s 1472', 500)
+          expect(await namespace.must(['node', '-e', DATAGRAM])).toContain('answer hello')
+          await host.printed(offload === 'on' ? /datagram partial/ : /datagram unchecked/)
+          tell(host, 'pieces')
+          await host.printed(/pieces true true/)
+          await expectCleanEnd(host)
+          const received = await namespace.must('nstat -az IcmpInEchos IcmpInErrors IcmpInCsumErrors')
+          expect(received).toMatch(/IcmpInEchos +2 /)
+          expect(received).toMatch(/IcmpInCsumErrors +0 /)
+        }))
+
+  it('has the kernel cut a super-segment where offloads are on', () =>
+    withNamespace(async (namespace) => {
+      const host = await start(namespace, 'tun:hg0')
+      await addressed(namespace, 'hg0')
+      tell(host, 'gso')
+      await host.printed(/gso true/)
+      const counts = await namespace.must('nstat -az TcpInSegs TcpInCsumErrors')
+      expect(counts).toMatch(/TcpInSegs +7 /)
+      expect(counts).toMatch(/TcpInCsumErrors +0 /)
+      await expectCleanEnd(host)
+    }))
+
+  for (const readiness of ['aio', 'thread', 'timer'])
+    it(`wakes up by ${readiness}, costs under 1% of a core while idle, and lets the process end`, () =>
+      withNamespace(async (namespace) => {
+        const host = await start(namespace, 'tap:hg0', 'on', '10.9.8.2', '10.9.8.1', readiness)
+        await addressed(namespace, 'hg0')
+        await expectPings(namespace, '-i 0.01', 20)
+        tell(host, 'idle')
+        const [, used] = await host.printed(/idle ([0-9.]+)/)
+        expect(Number(used)).toBeLessThan(20)
+        await expectPings(namespace, '-i 0.01', 5)
+        await expectCleanEnd(host)
+      }))
+
+  it('tells when its interface is deleted, and takes one that is down for a full cable', () =>
+    withNamespace(async (namespace) => {
+      const host = await start(namespace, 'tap:hg0')
+      tell(host, 'pieces')
+      await host.printed(/pieces false false/)
+      tell(host, 'count')
+      await host.printed(/"drop.deviceDown":2/)
+      await addressed(namespace, 'hg0')
+      await expectPings(namespace, '-i 0.01', 3)
+      await namespace.must('ip link del hg0')
+      await host.printed(/failure hg0: the device hg0: it is gone/)
+      await expectCleanEnd(host)
+    }))
+
+  it('says who may open it: a device that another process holds, and a name that is no TAP', () =>
+    withNamespace(async (namespace) => {
+      const host = await start(namespace, 'tap:hg0')
+      const second = await namespace.script(HOST, 'tap:hg0').finished
+      expect(second.stdout).toMatch(/the TAP device hg0: another process holds it\. To mend it: /)
+      await namespace.must('ip link add br0 type bridge')
+      const third = await namespace.script(HOST, 'tap:br0').finished
+      expect(third.stdout).toMatch(/the TAP device br0: an interface of that name exists and is no TAP/)
+      await expectCleanEnd(host)
+      await expectCleanEnd(await start(namespace, 'tap:hg0'))
+    }))
+
+  it.skipIf(!hasTool('setpriv'))('says what an ordinary user lacks, and works once the device is made for him', () =>
+    withNamespace(async (namespace) => {
+      const as = [
+        'setpriv',
+        '--reuid',
+        '65534',
+        '--regid',
+        '65534',
+        '--clear-groups',
+        '--inh-caps=-all',
+        process.execPath,
+      ]
+      const words = [...as, '--import', 'tsx', HOST, 'tap:hg0']
+      const { stdout } = await namespace.run(words)
+      expect(stdout).toMatch(
+        /keeps this user out\. To mend it: sudo chmod|needs CAP_NET_ADMIN.* To mend it: sudo ip tuntap/,
+      )
+    }),
+  )
+})
+
+describe.skipIf(!root)('a macvtap device', () => {
+  for (const offload of ['on', 'off'])
+    it(`carries frames both ways with offloads ${offload}, without native code`, () =>
+      withNamespace(async (near) =>
+        withNamespace(async (far) => {
+          await connect(
+            { namespace: far, device: 'up0', addresses: ['10.9.8.1/24'] },
+            { namespace: near, device: 'low0', addresses: [] },
+          )
+          await near.must('ip link add link low0 name mv0 type macvtap mode bridge')
+          await near.must('ip link set mv0 up')
+          const host = await start(near, 'macvtap:mv0', offload)
+          await expectPings(far, '-i 0.01', 10)
+          await expectPings(far, '-f -s 1472', 300)
+          expect(await far.must(['node', '-e', DATAGRAM])).toContain('answer hello')
+          await host.printed(/datagram partial/)
+          if (offload === 'on') {
+            tell(host, 'gso')
+            await host.printed(/gso true/)
+          }
+          tell(host, 'idle')
+          const [, used] = await host.printed(/idle ([0-9.]+)/)
+          expect(Number(used)).toBeLessThan(20)
+          await near.must('ip link del mv0')
+          await host.printed(/failure mv0: /)
+          await expectCleanEnd(host)
+        }),
+      ))
+
+  it('says how to make it where there is none', () =>
+    withNamespace(async (namespace) => {
+      const { stdout } = await namespace.script(HOST, 'macvtap:mv9').finished
+      expect(stdout).toMatch(/no interface of that name and kind.* To mend it: sudo ip link add link/)
+    }))
+})
+
+describe.skipIf(!root)('an inherited descriptor', () => {
+  for (const launcher of [
+    ['perl', 'native-free-fallback/launch.pl'],
+    ['python3', 'native-free-fallback/launch.py'],
+  ] as const)
+    for (const mode of ['tap', 'tun'])
+      it.skipIf(!hasTool(launcher[0]))(`carries packets both ways as ${mode} opened by ${launcher[1]}`, () =>
+        withNamespace(async (namespace) => {
+          const kind = mode === 'tun' ? ['--tun'] : []
+          const program = [process.execPath, '--import', 'tsx', HOST, 'fd:$TAP_FD']
+          const host = namespace.spawn([...launcher, ...kind, 'hg0', ...program])
+          await host.printed(/ready hg0 mtu 1500/)
+          await addressed(namespace, 'hg0')
+          await expectPings(namespace, '-i 0.01', 10)
+          await expectPings(namespace, '-f -s 1472', 300)
+          await namespace.must('ip link del hg0')
+          await host.printed(/failure hg0: /)
+          await expectCleanEnd(host)
+        }),
+      )
+
+  it('is refused where it is no device', () =>
+    withNamespace(async (namespace) => {
+      const { stdout } = await namespace.script(HOST, 'fd:99').finished
+      expect(stdout).toMatch(/the inherited descriptor 99: it is not open\. To mend it: perl/)
+    }))
+})
+
+describe.skipIf(!root)('a VXLAN link', () => {
+  it("carries frames to and from the kernel's vxlan interface (RFC 7348)", () =>
+    withNamespace(async (near) =>
+      withNamespace(async (far) => {
+        await connect(
+          { namespace: far, device: 'eth0', addresses: ['192.0.2.1/24'] },
+          { namespace: near, device: 'eth0', addresses: ['192.0.2.2/24'] },
+        )
+        await far.must('ip link add vx0 type vxlan id 42 local 192.0.2.1 remote 192.0.2.2 dstport 4789')
+        await addressed(far, 'vx0')
+        const host = await start(near, 'vxlan:42,192.0.2.2:4789,192.0.2.1:4789')
+        await expectPings(far, '-i 0.01', 10)
+        await expectPings(far, '-f -s 1400', 300)
+        await expectCleanEnd(host)
+      }),
+    ))
+})
+
+describe.skipIf(!root)('a raw socket link', () => {
+  it("is the other end of the kernel's ipip tunnel (RFC 2003)", () =>
+    withNamespace(async (near) =>
+      withNamespace(async (far) => {
+        await connect(
+          { namespace: far, device: 'eth0', addresses: ['192.0.2.1/24'] },
+          { namespace: near, device: 'eth0', addresses: ['192.0.2.2/24'] },
+        )
+        await far.must('ip link add ti0 type ipip local 192.0.2.1 remote 192.0.2.2')
+        await addressed(far, 'ti0')
+        const host = await start(near, 'raw:4,192.0.2.1')
+        await expectPings(far, '-i 0.01', 10)
+        await expectPings(far, '-f -s 1400', 300)
+        await expectCleanEnd(host)
+      }),
+    ))
+})
