@@ -5,6 +5,7 @@
 import type { Packet } from '../buf/packet.ts'
 import { PacketQueue } from '../buf/packet-queue.ts'
 import type { Counters, Drop } from '../counters.ts'
+import { NetError } from '../errors.ts'
 import { fraction, type Random } from '../random.ts'
 import { after, type Machine, type Micros, millis, NEVER, seconds } from '../time.ts'
 import { DeadlineHeap } from '../timers.ts'
@@ -35,7 +36,7 @@ export class Neighbor {
   isRouter = false
   /** Solicitations sent in this state. */
   probes = 0
-  /** When it was last confirmed; for display. */
+  /** When it was last confirmed; NEVER: it has yet to answer, and gives way to those that did. */
   confirmedAt: Micros = NEVER
   deadlineAt: Micros = NEVER
   scheduledAt: Micros = NEVER
@@ -105,20 +106,20 @@ export class NeighborCache implements Machine {
   }
 
   /** Heard from `address` without being asked: an ARP request, a neighbour solicitation, a router's own option. */
-  learn(address: IpAddress, mac: MacAddress, now: Micros): Neighbor | null {
+  learn(address: IpAddress, mac: MacAddress): Neighbor | null {
     const known = this.table.get(address)
     if (known === undefined) {
       const neighbor = this.insert(address)
       if (neighbor === null) return null
-      this.setMac(neighbor, mac)
+      neighbor.mac = mac
       this.enter(neighbor, 'STALE', NEVER)
       return neighbor
     }
     if (known.state === 'PERMANENT') return known
     if (known.mac?.equals(mac)) return known
-    this.setMac(known, mac)
+    known.mac = mac
     this.enter(known, 'STALE', NEVER)
-    this.flush(known, now)
+    this.flush(known)
     return known
   }
 
@@ -128,11 +129,11 @@ export class NeighborCache implements Machine {
     if (neighbor === undefined || neighbor.state === 'PERMANENT') return
     if (neighbor.mac === null) {
       if (message.mac === null) return
-      this.setMac(neighbor, message.mac)
+      neighbor.mac = message.mac
       neighbor.isRouter = message.isRouter
       if (message.solicited) this.reachable(neighbor, now)
       else this.enter(neighbor, 'STALE', NEVER)
-      this.flush(neighbor, now)
+      this.flush(neighbor)
       return
     }
     const changes = message.mac !== null && !message.mac.equals(neighbor.mac)
@@ -140,7 +141,7 @@ export class NeighborCache implements Machine {
       if (neighbor.state === 'REACHABLE') this.enter(neighbor, 'STALE', NEVER)
       return
     }
-    if (changes) this.setMac(neighbor, message.mac!)
+    if (changes) neighbor.mac = message.mac
     if (message.solicited) this.reachable(neighbor, now)
     else if (changes) this.enter(neighbor, 'STALE', NEVER)
     neighbor.isRouter = message.isRouter
@@ -152,13 +153,13 @@ export class NeighborCache implements Machine {
     if (neighbor !== undefined && neighbor.mac !== null && neighbor.state !== 'PERMANENT') this.reachable(neighbor, now)
   }
 
-  /** Pins an address by hand, as `ip neigh add` does. */
-  setPermanent(address: IpAddress, mac: MacAddress, now: Micros): void {
+  /** Pins an address by hand, as `ip neigh add` does. Throws NetError ENOBUFS where the table is full of the living. */
+  setPermanent(address: IpAddress, mac: MacAddress): void {
     const neighbor = this.table.get(address) ?? this.insert(address)
-    if (neighbor === null) return
-    this.setMac(neighbor, mac)
+    if (neighbor === null) throw new NetError('ENOBUFS', `there are ${NEIGHBOR_LIMIT} neighbours already`)
+    neighbor.mac = mac
     this.enter(neighbor, 'PERMANENT', NEVER)
-    this.flush(neighbor, now)
+    this.flush(neighbor)
   }
 
   poll(now: Micros): void {
@@ -221,32 +222,35 @@ export class NeighborCache implements Machine {
     this.heap.schedule(neighbor)
   }
 
-  private setMac(neighbor: Neighbor, mac: MacAddress): void {
-    neighbor.mac = mac
-  }
-
+  /** RFC 4861 §7.2.2: where a neighbour's queue is full, the packet takes the place of the oldest. */
   private park(neighbor: Neighbor, packet: Packet): null {
+    const { parked } = neighbor
     const charge = packet.chargedBytes
-    if (this.parkedBytes + charge > PARKED_BYTES || !neighbor.parked.push(packet)) {
+    while (parked.length > 0 && parked.chargedBytes + charge > PARKED_BYTES_PER_NEIGHBOR) {
+      this.parkedBytes -= parked.peek()!.chargedBytes
+      this.discard(parked.shift()!, 'neighborQueueFull')
+    }
+    if (this.parkedBytes + charge > PARKED_BYTES || !parked.push(packet)) {
       return this.discard(packet, 'neighborQueueFull')
     }
     this.parkedBytes += charge
     return null
   }
 
-  private flush(neighbor: Neighbor, _now: Micros): void {
+  private flush(neighbor: Neighbor): void {
     this.parkedBytes -= neighbor.parked.chargedBytes
     const { mac, parked } = neighbor
     for (let packet = parked.shift(); packet !== null; packet = parked.shift()) this.link.release(packet, mac!)
   }
 
+  /** Forgets the neighbour first: what is told of its packets may itself be for it, and is then asked for anew. */
   private fail(neighbor: Neighbor, now: Micros): void {
-    this.parkedBytes -= neighbor.parked.chargedBytes
-    for (let packet = neighbor.parked.shift(); packet !== null; packet = neighbor.parked.shift()) {
+    const { parked } = neighbor
+    this.forget(neighbor)
+    for (let packet = parked.shift(); packet !== null; packet = parked.shift()) {
       this.link.unreachable(packet, now)
       this.discard(packet, 'neighborUnreachable')
     }
-    this.remove(neighbor)
   }
 
   private insert(address: IpAddress): Neighbor | null {
@@ -256,23 +260,30 @@ export class NeighborCache implements Machine {
     return neighbor
   }
 
-  /** Makes room: an entry that nobody is waiting to confirm, else one that may never answer. */
+  /** Makes room: of those that are worth the least, the one that was confirmed, or else made, the longest ago. */
   private evict(): boolean {
     let victim: Neighbor | null = null
+    let least = KEPT
     for (const neighbor of this.table.values()) {
-      if (neighbor.state === 'STALE') {
-        victim = neighbor
-        break
-      }
-      if (neighbor.state === 'INCOMPLETE' && victim === null) victim = neighbor
+      const worth = worthOf(neighbor)
+      if (worth > least || worth === KEPT) continue
+      if (worth === least && victim !== null && neighbor.confirmedAt >= victim.confirmedAt) continue
+      victim = neighbor
+      least = worth
+      if (worth === 0) break
     }
     if (victim !== null) this.remove(victim)
     return victim !== null
   }
 
   private remove(neighbor: Neighbor): void {
-    this.parkedBytes -= neighbor.parked.chargedBytes
+    this.forget(neighbor)
     this.counters.drops.neighborUnreachable += neighbor.parked.clear()
+  }
+
+  /** Takes it out of the table; its parked packets are no longer counted, and the caller's. */
+  private forget(neighbor: Neighbor): void {
+    this.parkedBytes -= neighbor.parked.chargedBytes
     neighbor.removed = true
     neighbor.deadlineAt = NEVER
     this.table.delete(neighbor.address)
@@ -284,4 +295,16 @@ export class NeighborCache implements Machine {
     packet.release()
     return null
   }
+}
+
+const KEPT = 4
+
+/**
+ * What a full table loses first: who was only heard of (forged senders cost nothing), then who was never heard, then
+ * who has not answered yet; at last those that did answer once. Who answered lately, or was pinned, stays.
+ */
+function worthOf({ state, confirmedAt }: Neighbor): number {
+  if (state === 'PERMANENT' || state === 'REACHABLE') return KEPT
+  if (confirmedAt !== NEVER) return state === 'STALE' ? 3 : KEPT
+  return state === 'STALE' ? 0 : state === 'INCOMPLETE' ? 1 : 2
 }

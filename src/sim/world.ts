@@ -7,7 +7,7 @@ import type { Interface } from '../ip/interface.ts'
 import { Cable, type CableOptions } from '../link/cable.ts'
 import { type CaptureSink, captured } from '../link/capture.ts'
 import type { Device } from '../link/device.ts'
-import { type Faults, faulty } from '../link/faults.ts'
+import { type Faults, type FaultyDevice, faulty } from '../link/faults.ts'
 import { Switch, type SwitchOptions } from '../link/switch.ts'
 import { SeededRandom } from '../random.ts'
 import { Stack, type StackInterfaceOptions, type StackOptions } from '../stack.ts'
@@ -77,6 +77,7 @@ export class World {
   private readonly settleFully: () => Promise<void>
   private readonly capture: CaptureSink | null
   private readonly pool: PagePool | null
+  private readonly faults = new Map<Interface, FaultyDevice>()
   private readonly sleepers = new DeadlineHeap<Sleeper>()
 
   constructor(options: WorldOptions) {
@@ -108,10 +109,11 @@ export class World {
   attach(host: Stack, device: Device, options: AttachOptions = {}): Interface {
     const { addresses, faults, ...rest } = options
     const name = options.name ?? `eth${host.interfaces.all.length - 1}`
-    let outer = device
-    if (faults !== undefined) outer = faulty(outer, faults, this.random.fork(`${host.name} ${name}`), this.clock)
+    const fork = this.random.fork(`${host.name} ${name}`)
+    const faultyDevice = faults === undefined ? null : faulty(device, faults, fork, this.clock)
+    let outer: Device = faultyDevice ?? device
     if (this.capture !== null) outer = captured(outer, this.capture, this.clock, `${host.name}-${name}`)
-    return host.addInterface({
+    const added = host.addInterface({
       probes: 0,
       ...rest,
       name,
@@ -119,6 +121,16 @@ export class World {
       mac: options.mac ?? MacAddress.random(this.random.fork(`mac ${host.name} ${name}`)),
       addresses: (addresses ?? []).map((text) => IpPrefix.from(text)),
     })
+    if (faultyDevice !== null) this.faults.set(added, faultyDevice)
+    return added
+  }
+
+  /** The faults of an interface that was attached with some, to be changed while the world runs. Throws UsageError. */
+  faultsOf(on: Interface): FaultyDevice {
+    const device = this.faults.get(on)
+    if (device === undefined)
+      throw new UsageError(`${on.name} was attached without faults: give attach() faults, even {}`)
+    return device
   }
 
   cable(options: CableOptions = {}): Cable {

@@ -27,13 +27,15 @@ export interface SendTo {
   readonly port: number
   /** For link-local and multicast destinations; default: chosen. */
   readonly interfaceIndex?: number
+  /** Which of our addresses to send from; default: the one bound to, else chosen. */
+  readonly source?: IpAddress
 }
 
 export class UdpSocket {
   readonly endpoint: UdpEndpoint
   private readonly stack: Stack
   private readonly readers = new Waiters()
-  private readonly target: { address: IpAddress; port: number; interfaceIndex: number }
+  private readonly target: { -readonly [Name in keyof UdpTarget]: UdpTarget[Name] }
   private readonly memberships: { group: IpAddress; interfaceIndex: number }[] = []
 
   /** Binds. Throws NetError: EADDRINUSE, EADDRNOTAVAIL, EINVAL, EMFILE. */
@@ -41,7 +43,7 @@ export class UdpSocket {
     this.stack = stack
     this.endpoint = stack.udp.bind(options)
     this.endpoint.onReadable = () => this.readers.wake()
-    this.target = { address: this.endpoint.localAddress, port: 0, interfaceIndex: 0 }
+    this.target = { address: this.endpoint.localAddress, port: 0, interfaceIndex: 0, source: null }
   }
 
   get localAddress(): IpAddress {
@@ -86,10 +88,11 @@ export class UdpSocket {
     const address = to?.address ?? endpoint.remoteAddress
     if (address === null || address === undefined)
       throw new NetError('EDESTADDRREQ', 'send: the socket is not connected')
-    const target = this.target as { -readonly [Name in keyof UdpTarget]: UdpTarget[Name] }
+    const { target } = this
     target.address = address
     target.port = to?.port ?? endpoint.remotePort
     target.interfaceIndex = to?.interfaceIndex ?? 0
+    target.source = to?.source ?? null
     const code = this.stack.udp.send(endpoint, bytes, 0, bytes.length, target, this.stack.clock.now())
     if (code !== null) throw new NetError(code, `send ${address} port ${target.port}`)
     this.stack.onWork?.()

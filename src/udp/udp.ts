@@ -52,6 +52,8 @@ export interface UdpTarget {
   readonly port: number
   /** 0: by the routes. */
   readonly interfaceIndex: number
+  /** Which of our addresses to send from; null: as bound, else chosen. */
+  readonly source: IpAddress | null
 }
 
 export class Udp implements Transport, Machine {
@@ -272,18 +274,20 @@ export class Udp implements Transport, Machine {
   private wayTo(endpoint: UdpEndpoint, output: IpOutput, target: UdpTarget): Way | NoWay {
     const cached = endpoint.way
     if (cached?.destination.equals(target.address) && output.isFresh(cached)) {
-      if (target.interfaceIndex === 0 || target.interfaceIndex === cached.interfaceIndex) return cached
+      const sameInterface = target.interfaceIndex === 0 || target.interfaceIndex === cached.interfaceIndex
+      if (sameInterface && (target.source === null || target.source.equals(cached.source))) return cached
     }
     const { localAddress } = endpoint
     const isBound =
       !localAddress.isUnspecified && !localAddress.isMulticast && localAddress.family === target.address.family
-    this.wayOptions.source = isBound ? localAddress : null
+    this.wayOptions.source = target.source ?? (isBound ? localAddress : null)
     this.wayOptions.interfaceIndex =
       target.interfaceIndex ||
       endpoint.interfaceIndex ||
       (target.address.isMulticast ? endpoint.multicastInterfaceIndex : 0)
     const way = output.resolve(target.address, this.wayOptions)
-    if (typeof way !== 'string') endpoint.way = way
+    // A source for one datagram alone is not the socket's.
+    if (typeof way !== 'string') endpoint.way = target.source === null ? way : null
     return way
   }
 

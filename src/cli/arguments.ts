@@ -1,0 +1,42 @@
+// Words of the command line to values: every mistake is a UsageError of one sentence.
+
+import { UsageError } from '../errors.ts'
+import { parseLinkName } from '../link/link-name.ts'
+import { IpAddress, IpPrefix } from '../wire/address.ts'
+
+export function integer(option: string, text: string, least: number, most: number): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= most)) {
+    throw new UsageError(`${option} ${text}: give a whole number from ${least} to ${most}`)
+  }
+  return value
+}
+
+export function decimal(option: string, text: string, least: number, most: number): number {
+  const value = /^(\d{1,12}(\.\d{0,9})?|\.\d{1,9})$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= most))
+    throw new UsageError(`${option} ${text}: give a number from ${least} to ${most}`)
+  return value
+}
+
+/** An option that may be given more than once. */
+export const collect =
+  <T>(parse: (text: string) => T) =>
+  (text: string, before: T[] | undefined): T[] => [...(before ?? []), parse(text)]
+
+export const prefix = (text: string): IpPrefix => {
+  if (!text.includes('/')) {
+    throw new UsageError(`'${text}' has no prefix length: write it like 10.0.0.2/24 or fd00::2/64`)
+  }
+  return IpPrefix.from(text)
+}
+
+export const address = (text: string): IpAddress => IpAddress.from(text)
+
+/** The text itself, once it is known to name a link. */
+export const link = (text: string): string => {
+  parseLinkName(text)
+  return text
+}
+
+export const mtu = (text: string): number => integer('--mtu', text, 68, 65_535)

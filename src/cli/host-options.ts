@@ -1,0 +1,63 @@
+// The options that every command with a host of its own takes, and from them the host.
+
+import type { Command } from 'commander'
+import { UsageError } from '../errors.ts'
+import { Host, type HostOptions } from '../node/host.ts'
+import type { IpAddress, IpPrefix } from '../wire/address.ts'
+import { MacAddress } from '../wire/ethernet.ts'
+import * as read from './arguments.ts'
+
+export interface HostFlags {
+  link: string
+  address?: IpPrefix[]
+  gateway?: IpAddress[]
+  mtu?: number
+  osAddress?: IpPrefix[]
+  offload: boolean
+  capture?: string
+  autoconf?: boolean
+  mac?: MacAddress
+}
+
+export const LINK_HELP =
+  'tap:NAME, tun:NAME, macvtap:NAME, fd:N, vxlan:VNI,LOCAL:PORT,REMOTE:PORT, qemu:unix:PATH, qemu:HOST:PORT, passt:PATH, udp:LOCAL:PORT-REMOTE:PORT, raw:PROTO,REMOTE or mem'
+
+export function addHostOptions(command: Command): Command {
+  return command
+    .requiredOption('--link <LINK>', `the link: ${LINK_HELP}`, read.link)
+    .option('--address <A/LEN>', 'an address of ours; may be repeated', read.collect(read.prefix))
+    .option('--gateway <A>', 'the default router; one of each family', read.collect(read.address))
+    .option('--mtu <N>', 'the longest IP packet in bytes', read.mtu)
+    .option('--os-address <A/LEN>', "an address for the system's side (tap, tun, fd, mem)", read.collect(read.prefix))
+    .option('--no-offload', 'exchange no super-segments and no partial checksums with the system')
+    .option('--capture <FILE>', 'write all packets to a pcapng file; - is standard output')
+    .option('--autoconf', 'ask for IPv6 routers and take addresses from them (SLAAC)')
+    .option('--mac <ADDRESS>', 'our MAC address; default: random', (text) => MacAddress.from(text))
+}
+
+export function hostOptions(flags: HostFlags): HostOptions {
+  if ((flags.address ?? []).length === 0 && flags.autoconf !== true) {
+    throw new UsageError('the host has no address: give one with --address A/LEN, or --autoconf')
+  }
+  const seen = new Set<string>()
+  for (const { address } of flags.address ?? []) {
+    if (seen.has(String(address))) throw new UsageError(`--address ${address} is given twice`)
+    seen.add(String(address))
+    if (flags.osAddress?.some((other) => other.address.equals(address))) {
+      throw new UsageError(`${address} cannot be both --address and --os-address`)
+    }
+  }
+  return {
+    link: flags.link,
+    addresses: flags.address ?? [],
+    gateways: flags.gateway ?? [],
+    osAddresses: flags.osAddress ?? [],
+    offload: flags.offload,
+    acceptRouters: flags.autoconf ?? false,
+    ...(flags.mtu === undefined ? {} : { mtu: flags.mtu }),
+    ...(flags.capture === undefined ? {} : { capture: flags.capture }),
+    ...(flags.mac === undefined ? {} : { mac: flags.mac }),
+  }
+}
+
+export const openHost = (flags: HostFlags): Promise<Host> => Host.open(hostOptions(flags))
