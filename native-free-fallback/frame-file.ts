@@ -38,7 +38,11 @@ export interface FrameFileOptions {
   readonly reading?: 'pipe' | 'polled'
   /** What to do when the device went away. */
   readonly mend: string
+  /** Looked at now and then, for devices whose descriptor does not tell that they went away. */
+  readonly stillThere?: () => boolean
 }
+
+const LOOK_AFTER_MILLIS = 1_000
 
 const SEGMENT_BYTES = 65_535
 
@@ -68,9 +72,12 @@ export class FrameFile implements EdgeDevice {
   /** pipe: it owns the descriptor. */
   private readonly socket: Socket | null
   private readonly timer: PollTimer
+  private readonly lookAfter: NodeJS.Timeout | null
   private closed = false
   private failed = false
   private paused = false
+  private warned = false
+  private readonly offloadWanted: boolean
 
   constructor(options: FrameFileOptions) {
     this.name = options.name
@@ -80,6 +87,7 @@ export class FrameFile implements EdgeDevice {
     this.macAddress = options.macAddress
     this.counters = options.counters
     this.mend = options.mend
+    this.offloadWanted = options.offload
     this.headerBytes = options.header ? VIRTIO_NET_HEADER : 0
     this.offloads = options.header && options.offload ? { checksum: true, segmentBytes: SEGMENT_BYTES } : NO_OFFLOADS
     this.frameLimit = options.mtu + (options.medium === 'ethernet' ? ETHERNET_HEADER + VLAN_TAG : 0)
@@ -88,6 +96,7 @@ export class FrameFile implements EdgeDevice {
     const handle = options.reading === 'polled' ? null : adoptDescriptor(options.fd)
     this.socket = handle === null ? null : this.readThroughPipe(handle)
     this.reading = handle === null ? 'polled' : 'pipe'
+    this.lookAfter = options.stillThere === undefined ? null : this.watch(options.stillThere)
   }
 
   drain(budget: number): number {
@@ -127,8 +136,16 @@ export class FrameFile implements EdgeDevice {
     this.closed = true
     this.inbox.close()
     this.timer.close()
+    if (this.lookAfter !== null) clearInterval(this.lookAfter)
     if (this.socket === null) closeSync(this.fd)
     else this.socket.destroy()
+  }
+
+  private watch(stillThere: () => boolean): NodeJS.Timeout {
+    const timer = setInterval(() => {
+      if (!stillThere()) this.fail('the interface was deleted')
+    }, LOOK_AFTER_MILLIS)
+    return timer.unref()
   }
 
   private readThroughPipe(handle: object): Socket {
@@ -173,6 +190,12 @@ export class FrameFile implements EdgeDevice {
       drops.frameTooShort++
       return
     }
+    // Without the header nothing says how to cut it, and its checksum is half done.
+    if (header === 0 && length > this.frameLimit) {
+      drops.frameTooLong++
+      this.warnOfOffloads()
+      return
+    }
     const packet = this.inbox.copyIn(this.buffer, header, length - header)
     if (packet === null) return
     if (header > 0) {
@@ -182,9 +205,24 @@ export class FrameFile implements EdgeDevice {
         packet.release()
         return
       }
-      if (packet.checksum === 'partial' || packet.segmentBytes > 0) this.offloadedFrames++
+      if (packet.checksum === 'partial' || packet.segmentBytes > 0) {
+        this.offloadedFrames++
+        if (!this.offloadWanted) this.warnOfOffloads()
+      }
     }
     this.inbox.accept(packet)
+  }
+
+  /** They cannot be switched off from this side. What arrives with a header is taken all the same. */
+  private warnOfOffloads(): void {
+    if (this.warned) return
+    this.warned = true
+    const warning = new EnvironmentError(
+      `the device ${this.name}`,
+      'the other side sends super-segments or leaves checksums to be completed, though offloads were not wanted',
+      'ethtool -K PEER tx off tso off gso off, PEER being the interface at the other end',
+    )
+    process.emitWarning(warning.message, 'HourglassWarning')
   }
 
   private write(packet: Packet): Drop | undefined {

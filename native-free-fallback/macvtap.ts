@@ -7,7 +7,7 @@
 // in a container there is none.
 
 import { spawnSync } from 'node:child_process'
-import { constants, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { constants, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PagePool } from '../src/buf/page.ts'
@@ -54,6 +54,8 @@ export function openMacvtap(name: string, options: MacvtapOptions): FrameFile {
     pool: options.pool,
     counters: options.counters,
     mend: make,
+    // A read of its descriptor goes on saying that there is nothing, and a write that all went well.
+    stillThere: () => existsSync(folder),
     ...(options.reading === undefined ? {} : { reading: options.reading }),
   })
 }

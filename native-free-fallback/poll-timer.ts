@@ -2,9 +2,9 @@
 // traffic; every look that finds nothing makes the wait longer, so that an idle device costs less than 1% of a core.
 
 const SHORTEST_MILLIS = 1
-const LONGEST_MILLIS = 16
+const LONGEST_MILLIS = 32
 /** Looks in vain before the wait doubles. */
-const PATIENCE = 8
+const PATIENCE = 4
 
 export class PollTimer {
   private readonly onDue: () => void

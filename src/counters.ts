@@ -75,6 +75,20 @@ export class Drops {
   udpReceiveQueueFull = 0
   // TCP
   tcpHeaderLength = 0
+  // TCP
+  tcpChecksum = 0
+  tcpNoConnection = 0
+  tcpOutOfWindow = 0
+  tcpBadAck = 0
+  tcpNoAck = 0
+  tcpOldTimestamp = 0
+  tcpUnexpectedSyn = 0
+  tcpResetOutOfPlace = 0
+  tcpAfterClose = 0
+  tcpDuplicate = 0
+  tcpReceiveQueueFull = 0
+  tcpListenFull = 0
+  tcpNotUnicast = 0
   // Links and faults
   cableQueueFull = 0
   switchTableFull = 0
@@ -187,6 +201,44 @@ export class Counters {
   Udp6RcvbufErrors = 0
   Udp6SndbufErrors = 0
   Udp6InCsumErrors = 0
+
+  TcpActiveOpens = 0
+  TcpPassiveOpens = 0
+  TcpAttemptFails = 0
+  TcpEstabResets = 0
+  TcpInSegs = 0
+  TcpOutSegs = 0
+  TcpRetransSegs = 0
+  TcpInErrs = 0
+  TcpInCsumErrors = 0
+  TcpOutRsts = 0
+  TcpExtSyncookiesSent = 0
+  TcpExtSyncookiesRecv = 0
+  TcpExtSyncookiesFailed = 0
+  TcpExtTW = 0
+  TcpExtTWRecycled = 0
+  TcpExtPAWSEstab = 0
+  TcpExtDelayedACKs = 0
+  TcpExtListenOverflows = 0
+  TcpExtListenDrops = 0
+  TcpExtTCPRenoRecovery = 0
+  TcpExtTCPSackRecovery = 0
+  TcpExtTCPFullUndo = 0
+  TcpExtTCPLossUndo = 0
+  TcpExtTCPLostRetransmit = 0
+  TcpExtTCPTimeouts = 0
+  TcpExtTCPLossProbes = 0
+  TcpExtTCPSpuriousRTOs = 0
+  TcpExtTCPDSACKOldSent = 0
+  TcpExtTCPDSACKRecv = 0
+  TcpExtTCPOFOQueue = 0
+  TcpExtTCPAbortOnData = 0
+  TcpExtTCPAbortOnTimeout = 0
+  TcpExtTCPKeepAlive = 0
+  TcpExtTCPChallengeACK = 0
+  TcpExtTCPSYNChallenge = 0
+  TcpExtTCPReqQFullDoCookies = 0
+  TcpExtTCPTimeWaitOverflow = 0
 }
 
 /** The counts that are not zero, drops as `drop.REASON`, in declared order: what nstat(8) would print. */

@@ -7,7 +7,7 @@
 
 import { PagePool } from './buf/page.ts'
 import { Counters } from './counters.ts'
-import { NetError } from './errors.ts'
+import { NetError, UsageError } from './errors.ts'
 import { Addresses } from './ip/addresses.ts'
 import { Arp } from './ip/arp.ts'
 import { Autoconf } from './ip/autoconf.ts'
@@ -28,11 +28,13 @@ import { RouteTable } from './ip/routes.ts'
 import { Ways } from './ip/ways.ts'
 import { LoopbackDevice } from './link/loopback.ts'
 import type { Random } from './random.ts'
+import { listenArrives } from './tcp/open.ts'
+import { Tcp, type TcpParts } from './tcp/tcp.ts'
 import { type Clock, earlier, IMMEDIATELY, type Machine, type Micros, NEVER } from './time.ts'
 import { Udp } from './udp/udp.ts'
 import { ANY4, ANY6, type IpAddress, IpPrefix, LOOPBACK4, LOOPBACK6 } from './wire/address.ts'
 import { MacAddress } from './wire/ethernet.ts'
-import { PROTOCOL_ICMP4, PROTOCOL_ICMP6, PROTOCOL_IGMP, PROTOCOL_UDP } from './wire/ipv4.ts'
+import { IPV4_MIN_MTU, PROTOCOL_ICMP4, PROTOCOL_ICMP6, PROTOCOL_IGMP, PROTOCOL_TCP, PROTOCOL_UDP } from './wire/ipv4.ts'
 
 export interface StackOptions {
   clock: Clock
@@ -47,6 +49,8 @@ export interface StackOptions {
   reversePathFilter?: ReversePathFilter
   /** Default 64. */
   hopLimit?: number
+  /** What holds for all TCP connections; congestion control and sequence numbers of one's choice. */
+  tcp?: Pick<TcpParts, 'config' | 'isn' | 'congestionControl'>
 }
 
 export interface StackInterfaceOptions extends InterfaceOptions {
@@ -80,6 +84,7 @@ export class Stack implements Machine {
   readonly addresses: Addresses
   readonly autoconf: Autoconf
   readonly udp: Udp
+  readonly tcp: Tcp
   readonly loopback: Interface
   /** Set by the driver: a socket made work that poll() should do soon. */
   onWork: (() => void) | null = null
@@ -107,7 +112,7 @@ export class Stack implements Machine {
       hopLimit: options.hopLimit ?? 64,
     }
     const ways = new Ways(this.context)
-    this.reassembly = new Reassembly(this.counters)
+    this.reassembly = new Reassembly(this.counters, this.pool)
     this.multicast = new Multicast(this.context)
     this.ipv4 = new Ipv4(this.context, ways, this.reassembly, this.multicast)
     this.ipv6 = new Ipv6(this.context, ways, this.reassembly, this.multicast)
@@ -128,8 +133,25 @@ export class Stack implements Machine {
         isBroadcast: (address) => this.interfaces.all.some((candidate) => candidate.isBroadcast(address)),
       },
     })
+    this.tcp = new Tcp({
+      pool: this.pool,
+      counters: this.counters,
+      random: options.random,
+      ipv4: this.ipv4,
+      ipv6: this.ipv6,
+      isLocal: (address) => this.interfaces.isLocal(address),
+      confirm: (way, now) => {
+        const on = this.interfaces.byIndex(way.interfaceIndex)
+        const cache = way.nextHop.family === 4 ? on?.neighbors4 : on?.neighbors6
+        cache?.confirm(way.nextHop, now)
+      },
+      ...options.tcp,
+    })
+    this.tcp.onListen = (listener, segment, packet, ends, now) =>
+      listenArrives(this.tcp, listener, segment, packet, ends, now)
     this.join(ways)
-    this.machines.push(this.addresses, this.autoconf, this.multicast, this.reassembly, this.pathMtu, this.udp)
+    // RFC 4862 §5.4.2: the solicited-node group is joined before its address is probed.
+    this.machines.push(this.multicast, this.addresses, this.autoconf, this.reassembly, this.pathMtu, this.udp, this.tcp)
     this.loopback = this.addInterface({
       name: 'lo',
       device: new LoopbackDevice(),
@@ -151,6 +173,8 @@ export class Stack implements Machine {
     if (this.interfaces.byName(options.name) !== undefined) {
       throw new NetError('EADDRINUSE', `an interface is called ${options.name} already`)
     }
+    const mtu = options.mtu ?? options.device.mtu
+    if (!(mtu >= IPV4_MIN_MTU)) throw new UsageError(`mtu is ${mtu}: IP needs ${IPV4_MIN_MTU} bytes at least`)
     const mac = chooseMac(options, () => MacAddress.random(this.random))
     const added = new Interface(this.interfaces.all.length + 1, options, mac, this.counters)
     added.ipv4 = this.ipv4
@@ -194,6 +218,7 @@ export class Stack implements Machine {
   }
 
   deadline(): Micros {
+    if (this.closed) return NEVER
     let least = NEVER
     for (const machine of this.machines) least = earlier(least, machine.deadline())
     for (const { device } of this.interfaces.all) least = earlier(least, device.deadline())
@@ -218,12 +243,15 @@ export class Stack implements Machine {
   close(): void {
     if (this.closed) return
     this.closed = true
-    for (const endpoint of this.udp.list()) this.udp.close(endpoint)
-    for (const { device, neighbors4, neighbors6 } of this.interfaces.all) {
-      neighbors4?.clear()
-      neighbors6?.clear()
-      device.onReceive = null
-      device.close()
+    for (const endpoint of this.udp.list()) {
+      this.udp.close(endpoint)
+      // Whoever waits for a datagram learns that none will come.
+      endpoint.onReadable?.()
+    }
+    for (const on of this.interfaces.all) {
+      this.interfaces.setUp(on, false)
+      on.device.onReceive = null
+      on.device.close()
     }
     this.reassembly.clear()
   }
@@ -234,10 +262,12 @@ export class Stack implements Machine {
     ipv4.protocols[PROTOCOL_ICMP4] = icmp4
     ipv4.protocols[PROTOCOL_IGMP] = this.multicast
     ipv4.protocols[PROTOCOL_UDP] = this.udp
+    ipv4.protocols[PROTOCOL_TCP] = this.tcp
     ipv4.reporter = icmp4
     ipv4.forwarder = new Forwarding4(this.context, ways, icmp4)
     ipv6.protocols[PROTOCOL_ICMP6] = icmp6
     ipv6.protocols[PROTOCOL_UDP] = this.udp
+    ipv6.protocols[PROTOCOL_TCP] = this.tcp
     ipv6.reporter = icmp6
     ipv6.forwarder = new Forwarding6(this.context, ways, icmp6)
     icmp6.neighborDiscovery = this.ndp

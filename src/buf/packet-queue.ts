@@ -48,6 +48,15 @@ export class PacketQueue {
     return packet
   }
 
+  /** Forgets n bytes of the first packet, which keeps at least one. */
+  dropFront(n: number): void {
+    const packet = this.head
+    assert(packet !== null && n < packet.length, 'drop of more than the first packet')
+    this.chargedBytes -= packet.chargedBytes
+    packet.dropFront(n)
+    this.chargedBytes += packet.chargedBytes
+  }
+
   /** Releases all packets and returns how many there were. */
   clear(): number {
     const count = this.length

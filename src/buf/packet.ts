@@ -157,6 +157,14 @@ export class Packet {
     this.fragments = kept
   }
 
+  /** Forgets the first n bytes, wherever they lie; pages that hold nothing more of it go. */
+  dropFront(n: number): void {
+    assert(n <= this.length, 'drop of more than there is')
+    const linear = Math.min(n, this.tail - this.data)
+    this.data += linear
+    if (n > linear) this.dropFragmentBytes(n - linear)
+  }
+
   /** Appends `length` bytes of `page` without copying; the packet takes a reference of its own. */
   addFragment(page: Page, offset: number, length: number): void {
     assert(offset >= 0 && length > 0 && offset + length <= page.size, 'a fragment outside its page')

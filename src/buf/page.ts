@@ -15,7 +15,7 @@ const SMALL_PAGES_PER_SLAB = 256
 const LARGE_PAGES_PER_SLAB = 8
 const DEFAULT_LIMIT_BYTES = 256 * 1_024 * 1_024
 /** Up to here a loop beats a call of `set` (npm run bench -- buffers). */
-const LOOP_COPY_BYTES = 32
+export const LOOP_COPY_BYTES = 32
 
 export class Page {
   readonly pool: PagePool
@@ -30,8 +30,11 @@ export class Page {
   takenAt = ''
   next: Page | null = null
   private lastWindow: Uint8Array<ArrayBuffer>
-  private windowAt = 0
-  private windowLength: number
+  private lastAt = 0
+  private lastLength: number
+  private olderWindow: Uint8Array<ArrayBuffer>
+  private olderAt = 0
+  private olderLength: number
 
   constructor(pool: PagePool, slab: ArrayBuffer, offset: number, size: number) {
     this.pool = pool
@@ -40,20 +43,27 @@ export class Page {
     this.view = new DataView(slab, offset, size)
     this.words = new Uint32Array(slab, offset, size >>> 2)
     this.lastWindow = this.bytes
-    this.windowLength = size
+    this.lastLength = size
+    this.olderWindow = this.bytes
+    this.olderLength = size
   }
 
   /**
-   * A view of bytes [at, at + length), valid until the next call. The last one is kept: traffic of one kind asks
-   * the same pages for the same window again and again, so that in the steady state no packet costs a view.
+   * A view of bytes [at, at + length). The last two are kept: traffic of one kind, or of full and small packets in turn,
+   * asks the same pages for the same windows again and again, so that in the steady state no packet costs a view
+   * (npm run bench -- memory).
    */
   window(at: number, length: number): Uint8Array<ArrayBuffer> {
-    if (at !== this.windowAt || length !== this.windowLength) {
-      this.lastWindow = this.bytes.subarray(at, at + length)
-      this.windowAt = at
-      this.windowLength = length
-    }
-    return this.lastWindow
+    if (at === this.lastAt && length === this.lastLength) return this.lastWindow
+    const known = at === this.olderAt && length === this.olderLength
+    const wanted = known ? this.olderWindow : this.bytes.subarray(at, at + length)
+    this.olderWindow = this.lastWindow
+    this.olderAt = this.lastAt
+    this.olderLength = this.lastLength
+    this.lastWindow = wanted
+    this.lastAt = at
+    this.lastLength = length
+    return wanted
   }
 
   /** Copies bytes [at, at + length) to `target`. */

@@ -6,6 +6,7 @@ import { Host, type HostOptions } from '../node/host.ts'
 import type { IpAddress, IpPrefix } from '../wire/address.ts'
 import { MacAddress } from '../wire/ethernet.ts'
 import * as read from './arguments.ts'
+import { giveAwayStdout } from './output.ts'
 
 export interface HostFlags {
   link: string
@@ -60,4 +61,7 @@ export function hostOptions(flags: HostFlags): HostOptions {
   }
 }
 
-export const openHost = (flags: HostFlags): Promise<Host> => Host.open(hostOptions(flags))
+export function openHost(flags: HostFlags): Promise<Host> {
+  if (flags.capture === '-') giveAwayStdout()
+  return Host.open(hostOptions(flags))
+}

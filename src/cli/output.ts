@@ -9,9 +9,17 @@ export const EXIT_USAGE = 2
 export const EXIT_ENVIRONMENT = 3
 export const EXIT_INTERRUPTED = 130
 
+let stdoutIsTaken = false
+
+/** A capture goes to standard output: what would be printed there goes to standard error. */
+export const giveAwayStdout = (): void => {
+  stdoutIsTaken = true
+}
+
 /** Data. */
 export const print = (line: string): void => {
-  process.stdout.write(`${line}\n`)
+  const stream = stdoutIsTaken ? process.stderr : process.stdout
+  stream.write(`${line}\n`)
 }
 
 /** A message about the run, not part of its data. */

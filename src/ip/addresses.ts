@@ -3,7 +3,7 @@
 // that go with them.
 
 import { NetError } from '../errors.ts'
-import { after, type Machine, type Micros, NEVER, seconds } from '../time.ts'
+import { after, earlier, type Machine, type Micros, NEVER, seconds } from '../time.ts'
 import { DeadlineHeap } from '../timers.ts'
 import { IpAddress, IpPrefix, solicitedNode } from '../wire/address.ts'
 import type { MacAddress } from '../wire/ethernet.ts'
@@ -18,6 +18,7 @@ const PROBE_INTERVAL = seconds(1)
 /** RFC 5227 §1.1. */
 const ANNOUNCE_COUNT = 2
 const ANNOUNCE_INTERVAL = seconds(2)
+const DEFEND_INTERVAL = seconds(10)
 /** Addresses on one interface: a user's, and what routers advertise. */
 export const ADDRESS_LIMIT = 256
 /** The metric of routes to directly connected IPv6 networks, as Linux gives it. */
@@ -29,14 +30,19 @@ class Lease {
   readonly entry: InterfaceAddress
   probesLeft: number
   announcementsLeft = 0
+  /** When the next probe or announcement is due, or the address has been probed for long enough; NEVER: nothing is. */
+  workAt: Micros
+  /** When somebody else was last told that the address is ours. */
+  defendedAt: Micros = -DEFEND_INTERVAL as Micros
   removed = false
   deadlineAt: Micros = NEVER
   scheduledAt: Micros = NEVER
 
-  constructor(on: Interface, entry: InterfaceAddress, probes: number) {
+  constructor(on: Interface, entry: InterfaceAddress, probes: number, now: Micros) {
     this.on = on
     this.entry = entry
     this.probesLeft = probes
+    this.workAt = now
   }
 }
 
@@ -68,21 +74,20 @@ export class Addresses implements Machine, ConflictListener {
   /** Adds an address to an interface. Throws NetError when it is there already, or not a unicast address. */
   add(on: Interface, prefix: IpPrefix, options: AddressOptions, now: Micros): InterfaceAddress {
     const { address } = prefix
-    if (address.isMulticast || address.isUnspecified || address.isLimitedBroadcast) {
+    if (!isHostAddress(prefix)) {
       throw new NetError('EADDRNOTAVAIL', `${address} is no address that a host can have`)
     }
     if (on.find(address) !== undefined) throw new NetError('EADDRINUSE', `${address} is on ${on.name} already`)
     if (on.addresses.length >= ADDRESS_LIMIT) throw new NetError('ENOBUFS', `${on.name} has ${ADDRESS_LIMIT} addresses`)
     const entry = new InterfaceAddress(prefix, options.origin)
     const probes = on.isEthernet ? options.probes : 0
-    const lease = new Lease(on, entry, probes)
+    const lease = new Lease(on, entry, probes, now)
     entry.state = probes > 0 ? 'tentative' : 'preferred'
     this.leases.set(entry, lease)
     this.context.interfaces.addAddress(on, entry)
     this.addConnectedRoute(on, prefix)
     if (address.family === 6 && on.isEthernet) this.multicast.join(on, solicitedNode(address), now)
-    lease.deadlineAt = now
-    this.heap.schedule(lease)
+    this.reschedule(lease)
     return entry
   }
 
@@ -95,7 +100,8 @@ export class Addresses implements Machine, ConflictListener {
     const { prefix } = entry
     if (prefix.address.family === 6 && on.isEthernet) this.multicast.leave(on, solicitedNode(prefix.address), now)
     const twin = on.addresses.some((other) => sameNetwork(other.prefix, prefix))
-    if (!twin) this.context.routes.remove({ prefix: prefix.network, interfaceIndex: on.index })
+    if (twin) return
+    this.context.routes.remove({ prefix: prefix.network, gateway: null, interfaceIndex: on.index, origin: 'connected' })
   }
 
   /** RFC 4862 §5.5.3 e: new lifetimes for an address that routers keep alive. */
@@ -104,7 +110,10 @@ export class Addresses implements Machine, ConflictListener {
     if (lease === undefined) return
     entry.preferredUntil = preferredUntil
     entry.validUntil = validUntil
-    if (entry.state === 'deprecated' && preferredUntil > now) entry.state = 'preferred'
+    if (entry.state === 'deprecated' && preferredUntil > now) {
+      entry.state = 'preferred'
+      this.context.interfaces.generation++
+    }
     this.reschedule(lease)
   }
 
@@ -113,13 +122,15 @@ export class Addresses implements Machine, ConflictListener {
     if (lease === undefined) return
     if (entry.state === 'tentative') {
       entry.state = 'duplicate'
-      lease.deadlineAt = NEVER
+      lease.workAt = NEVER
       this.context.interfaces.generation++
-    } else if (lease.announcementsLeft === 0) {
-      // RFC 5227 §2.4 b: defend it, once, and not again within the interval.
-      lease.announcementsLeft = 1
-      lease.deadlineAt = now
-      this.heap.schedule(lease)
+      this.reschedule(lease)
+    } else if (after(lease.defendedAt, DEFEND_INTERVAL) <= now) {
+      // RFC 5227 §2.4 c: defend it, but two hosts that both do must not go on and on.
+      lease.defendedAt = now
+      lease.announcementsLeft = Math.max(1, lease.announcementsLeft)
+      lease.workAt = now
+      this.reschedule(lease)
     }
     this.onDuplicate?.(on, entry, other)
   }
@@ -142,65 +153,69 @@ export class Addresses implements Machine, ConflictListener {
 
   private step(lease: Lease, now: Micros): void {
     const { on, entry } = lease
-    if (entry.state === 'tentative') {
-      if (lease.probesLeft > 0) return this.probe(lease, now)
-      entry.state = 'preferred'
-      this.context.interfaces.generation++
-      lease.announcementsLeft = on.isEthernet ? ANNOUNCE_COUNT : 0
-      this.onUsable?.(on, entry, now)
-    } else if (lease.probesLeft === 0 && entry.state === 'preferred' && lease.announcementsLeft === 0) {
-      lease.probesLeft = -1
-      if (on.isEthernet && now < entry.preferredUntil) lease.announcementsLeft = ANNOUNCE_COUNT
-      this.onUsable?.(on, entry, now)
-    }
     if (entry.validUntil <= now) return this.remove(on, entry, now)
     if (entry.preferredUntil <= now && entry.state === 'preferred') {
       entry.state = 'deprecated'
       this.context.interfaces.generation++
     }
-    if (lease.announcementsLeft > 0) return this.announce(lease, now)
+    if (lease.workAt <= now) {
+      lease.workAt = NEVER
+      if (lease.probesLeft > 0) this.probe(lease, now)
+      else if (lease.probesLeft === 0) this.begin(lease, now)
+      else this.announce(lease, now)
+    }
     this.reschedule(lease)
   }
 
   private probe(lease: Lease, now: Micros): void {
     const { on, entry } = lease
     lease.probesLeft--
+    lease.workAt = after(now, PROBE_INTERVAL)
     if (entry.address.family === 4) this.arp.probe(on, entry.address)
     else this.ndp.probe(on, entry.address, now)
-    lease.deadlineAt = after(now, PROBE_INTERVAL)
-    this.heap.schedule(lease)
+  }
+
+  /** Nobody answered, or nobody was asked: the address may be used. */
+  private begin(lease: Lease, now: Micros): void {
+    const { on, entry } = lease
+    lease.probesLeft = -1
+    if (entry.state === 'tentative') {
+      entry.state = entry.preferredUntil <= now ? 'deprecated' : 'preferred'
+      this.context.interfaces.generation++
+    }
+    if (entry.address.isLinkLocal) this.multicast.reportAgain(on, now)
+    this.onUsable?.(on, entry, now)
+    if (!on.isEthernet) return
+    lease.announcementsLeft = ANNOUNCE_COUNT
+    this.announce(lease, now)
   }
 
   private announce(lease: Lease, now: Micros): void {
     const { on, entry } = lease
     lease.announcementsLeft--
-    lease.probesLeft = -1
+    if (lease.announcementsLeft > 0) lease.workAt = after(now, ANNOUNCE_INTERVAL)
     if (entry.address.family === 4) this.arp.announce(on, entry.address)
     else this.ndp.announce(on, entry.address, now)
-    if (lease.announcementsLeft > 0) lease.deadlineAt = after(now, ANNOUNCE_INTERVAL)
-    else this.reschedule(lease)
-    this.heap.schedule(lease)
   }
 
   private reschedule(lease: Lease): void {
     const { entry } = lease
-    lease.deadlineAt = entry.state === 'preferred' ? entry.preferredUntil : entry.validUntil
-    if (entry.validUntil < lease.deadlineAt) lease.deadlineAt = entry.validUntil
+    lease.deadlineAt = earlier(lease.workAt, entry.validUntil)
+    if (entry.state === 'preferred') lease.deadlineAt = earlier(lease.deadlineAt, entry.preferredUntil)
     this.heap.schedule(lease)
   }
 
   private addConnectedRoute(on: Interface, prefix: IpPrefix): void {
     if (on.isLoopback || prefix.length === (prefix.address.family === 4 ? 32 : 128)) return
     const metric = prefix.address.family === 4 ? 0 : CONNECTED_METRIC6
-    const source = prefix.address.family === 4 ? { source: prefix.address } : {}
-    this.context.routes.add({
-      prefix: prefix.network,
-      interfaceIndex: on.index,
-      metric,
-      origin: 'connected',
-      ...source,
-    })
+    this.context.routes.add({ prefix: prefix.network, interfaceIndex: on.index, metric, origin: 'connected' })
   }
+}
+
+/** Whether a host can have the address: no group, no broadcast address, not an IPv4 address in the clothes of IPv6. */
+function isHostAddress({ address, broadcast }: IpPrefix): boolean {
+  if (address.isMulticast || address.isUnspecified || address.isLimitedBroadcast) return false
+  return !(address.family === 6 && address.isMapped4) && !broadcast?.equals(address)
 }
 
 const sameNetwork = (a: IpPrefix, b: IpPrefix): boolean =>

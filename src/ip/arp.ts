@@ -68,10 +68,10 @@ export class Arp implements NetworkLayer {
     const senderMac = arpSenderMac(view, at)
     const senderIp = arpSenderIp(view, at)
     const targetIp = arpTargetIp(view, at)
-    if (senderMac.isMulticast || senderMac.isZero || senderIp.isMulticast || senderIp.isLimitedBroadcast) {
-      return 'arpMalformed'
-    }
-    const conflict = this.conflictOf(from, senderMac, senderIp, targetIp)
+    if (senderMac.isMulticast || senderMac.isZero) return 'arpMalformed'
+    if (senderIp.isMulticast || senderIp.isLoopback || from.isBroadcast(senderIp)) return 'arpMalformed'
+    if (senderMac.equals(from.mac)) return 'spoofedSource'
+    const conflict = conflictOf(from, senderIp, targetIp)
     if (conflict !== undefined) {
       this.conflicts?.onConflict(from, conflict, senderMac, now)
       return undefined
@@ -84,27 +84,13 @@ export class Arp implements NetworkLayer {
       if (isReply) {
         const solicited = packet.linkCast === 'host'
         cache.advertise(senderIp, { mac: senderMac, solicited, override: true, isRouter: false }, now)
-      } else if (isForUs || cache.get(senderIp) !== undefined) cache.learn(senderIp, senderMac, now)
+      } else if (isForUs || cache.get(senderIp) !== undefined) cache.learn(senderIp, senderMac)
     }
     if (isReply) return undefined
     if (!isForUs) return 'arpNotForUs'
     const fields = { operation: ARP_REPLY, senderIp: targetIp, targetMac: senderMac, targetIp: senderIp }
     this.send(from, fields, senderMac, '')
     return undefined
-  }
-
-  /** RFC 5227 §2.1.1 and §2.4: another sender of our address, or another probe for what we are probing. */
-  private conflictOf(
-    from: Interface,
-    senderMac: MacAddress,
-    senderIp: IpAddress,
-    targetIp: IpAddress,
-  ): InterfaceAddress | undefined {
-    if (senderMac.equals(from.mac)) return undefined
-    const claimed = from.find(senderIp)
-    if (claimed !== undefined && claimed.state !== 'duplicate') return claimed
-    const probed = senderIp.isUnspecified ? from.find(targetIp) : undefined
-    return probed?.state === 'tentative' ? probed : undefined
   }
 
   private send(
@@ -122,6 +108,14 @@ export class Arp implements NetworkLayer {
     packet.note = note
     on.transmitArp(packet, mac ?? BROADCAST_MAC)
   }
+}
+
+/** RFC 5227 §2.1.1 and §2.4: another sender of our address, or another probe for what we are probing. */
+function conflictOf(from: Interface, senderIp: IpAddress, targetIp: IpAddress): InterfaceAddress | undefined {
+  const claimed = from.find(senderIp)
+  if (claimed !== undefined && claimed.state !== 'duplicate') return claimed
+  const probed = senderIp.isUnspecified ? from.find(targetIp) : undefined
+  return probed?.state === 'tentative' ? probed : undefined
 }
 
 /** The own address to ask from: one of the target's network, else any. */

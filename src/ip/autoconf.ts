@@ -2,7 +2,7 @@
 // their prefixes, routes and parameters, and lets them expire.
 
 import type { Random } from '../random.ts'
-import { after, type Machine, type Micros, millis, NEVER, seconds } from '../time.ts'
+import { after, earlier, type Machine, type Micros, millis, NEVER, seconds } from '../time.ts'
 import { DeadlineHeap } from '../timers.ts'
 import { ANY6, type IpAddress, IpPrefix } from '../wire/address.ts'
 import { IPV6_MIN_MTU } from '../wire/ipv6.ts'
@@ -34,7 +34,7 @@ interface Learned {
   readonly on: Interface
   readonly prefix: IpPrefix
   readonly gateway: IpAddress | null
-  expiresAt: Micros
+  metric: number
   deadlineAt: Micros
   scheduledAt: Micros
 }
@@ -42,13 +42,17 @@ interface Learned {
 class Link {
   readonly on: Interface
   readonly probes: number
+  /** Whether routers are asked and listened to. */
+  readonly accepts: boolean
   solicitationsLeft = 0
   deadlineAt: Micros = NEVER
   scheduledAt: Micros = NEVER
 
-  constructor(on: Interface, probes: number) {
+  constructor(on: Interface, probes: number, accepts: boolean) {
     this.on = on
     this.probes = probes
+    this.accepts = accepts
+    this.solicitationsLeft = accepts ? MAX_RTR_SOLICITATIONS : 0
   }
 }
 
@@ -71,9 +75,7 @@ export class Autoconf implements Machine, RouterListener {
 
   /** Gives the interface its link-local address and, where `solicit`, looks for routers once that is unique. */
   start(on: Interface, options: { probes: number; solicit: boolean }, now: Micros): void {
-    const link = new Link(on, options.probes)
-    link.solicitationsLeft = options.solicit ? MAX_RTR_SOLICITATIONS : 0
-    this.links.set(on, link)
+    this.links.set(on, new Link(on, options.probes, options.solicit))
     this.addresses.add(on, linkLocalPrefix(on.mac), { origin: 'link-local', probes: options.probes }, now)
   }
 
@@ -88,14 +90,18 @@ export class Autoconf implements Machine, RouterListener {
   onRouterAdvertisement(on: Interface, view: DataView, at: number, end: number, router: IpAddress, now: Micros): void {
     const link = this.links.get(on)
     // Routers do not configure themselves from others' advertisements (RFC 4861 §6.2.7).
-    if (link === undefined || this.context.forwarding) return
-    link.solicitationsLeft = 0
+    if (link === undefined || !link.accepts || this.context.forwarding) return
     const message = readRouterAdvertisement(view, at, end)
+    // RFC 4861 §6.3.7: one that is a default router ends the search.
+    if (message.lifetime > 0) link.solicitationsLeft = 0
     if (message.hopLimit > 0) on.hopLimit = message.hopLimit
     const cache = on.neighbors6!
     if (message.reachableTime > 0) cache.baseReachableTime = millis(Math.min(message.reachableTime, 3_600_000))
     if (message.retransmitTime > 0) cache.retransTimer = millis(Math.min(Math.max(message.retransmitTime, 100), 60_000))
-    if (message.mtu >= IPV6_MIN_MTU && message.mtu <= on.device.mtu) on.mtu = message.mtu
+    if (message.mtu >= IPV6_MIN_MTU && message.mtu <= on.greatestMtu && message.mtu !== on.mtu) {
+      on.mtu = message.mtu
+      this.context.interfaces.generation++
+    }
     const metric = ROUTER_METRIC - message.preference
     this.learn(on, new IpPrefix(ANY6, 0), router, expiry(message.lifetime, now), metric, now)
     for (let option = at + ROUTER_ADVERTISEMENT_HEADER; option < end; option = nextNdpOption(view, option, end)) {
@@ -104,10 +110,14 @@ export class Autoconf implements Machine, RouterListener {
     }
   }
 
+  onRouterLost(on: Interface, router: IpAddress): void {
+    for (const entry of [...this.learned]) {
+      if (entry.on === on && entry.gateway?.equals(router)) this.forget(entry)
+    }
+  }
+
   deadline(): Micros {
-    const a = this.linkHeap.next()
-    const b = this.learnedHeap.next()
-    return a < b ? a : b
+    return earlier(this.linkHeap.next(), this.learnedHeap.next())
   }
 
   poll(now: Micros): void {
@@ -174,11 +184,15 @@ export class Autoconf implements Machine, RouterListener {
       return
     }
     if (same === undefined && this.learned.filter((other) => other.on === on).length >= PER_LINK_LIMIT) return
-    const entry = same ?? { on, prefix, gateway, expiresAt, deadlineAt: NEVER, scheduledAt: NEVER }
+    if (same === undefined || same.metric !== metric) {
+      if (same !== undefined) this.removeRoute(same)
+      const via = gateway === null ? {} : { gateway }
+      const origin = 'router-advertisement'
+      if (!this.context.routes.add({ prefix, interfaceIndex: on.index, metric, origin, ...via })) return
+    }
+    const entry = same ?? { on, prefix, gateway, metric, deadlineAt: NEVER, scheduledAt: NEVER }
     if (same === undefined) this.learned.push(entry)
-    const via = gateway === null ? {} : { gateway }
-    this.context.routes.add({ prefix, interfaceIndex: on.index, metric, origin: 'router-advertisement', ...via })
-    entry.expiresAt = expiresAt
+    entry.metric = metric
     entry.deadlineAt = expiresAt
     this.learnedHeap.schedule(entry)
   }
@@ -188,9 +202,12 @@ export class Autoconf implements Machine, RouterListener {
     if (index < 0) return
     this.learned.splice(index, 1)
     entry.deadlineAt = NEVER
-    const { on, prefix, gateway } = entry
-    const via = gateway === null ? {} : { gateway }
-    this.context.routes.remove({ prefix, interfaceIndex: on.index, ...via })
+    this.removeRoute(entry)
+  }
+
+  private removeRoute({ on, prefix, gateway, metric }: Learned): void {
+    const origin = 'router-advertisement'
+    this.context.routes.remove({ prefix, interfaceIndex: on.index, gateway, metric, origin })
   }
 }
 

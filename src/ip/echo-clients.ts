@@ -31,6 +31,9 @@ export class EchoClients {
   /** Registers under the identifier, or under a free random one for 0, and returns it. Throws NetError. */
   open(client: EchoClient, identifier: number): number {
     if (this.clients.size >= ECHO_CLIENT_LIMIT) throw new NetError('EMFILE', 'too many echo clients')
+    if (!(Number.isInteger(identifier) && identifier >= 0 && identifier <= 0xffff)) {
+      throw new NetError('EINVAL', `echo identifier ${identifier}: it has 16 bits`)
+    }
     if (identifier !== 0) {
       if (this.clients.has(identifier)) throw new NetError('EADDRINUSE', `echo identifier ${identifier}`)
       this.clients.set(identifier, client)

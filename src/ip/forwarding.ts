@@ -3,6 +3,7 @@
 
 import type { Packet } from '../buf/packet.ts'
 import type { Drop } from '../counters.ts'
+import { segment } from '../link/segmentation.ts'
 import type { Micros } from '../time.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { updateChecksum } from '../wire/checksum.ts'
@@ -22,8 +23,10 @@ import {
   UNREACHABLE6_NO_ROUTE,
   UNREACHABLE6_PROHIBITED,
 } from '../wire/icmp6.ts'
-import { ipv4Checksum, ipv4DontFragment, ipv4Ttl } from '../wire/ipv4.ts'
-import { ipv6HopLimit } from '../wire/ipv6.ts'
+import { ipv4Checksum, ipv4DontFragment, ipv4HeaderLength, ipv4Ttl } from '../wire/ipv4.ts'
+import { IPV6_HEADER, ipv6HopLimit } from '../wire/ipv6.ts'
+import { tcpHeaderLength } from '../wire/tcp.ts'
+import { UDP_HEADER } from '../wire/udp.ts'
 import { discard, type IpContext } from './context.ts'
 import { fragment4 } from './fragment.ts'
 import type { IcmpReporter } from './icmp-report.ts'
@@ -53,8 +56,15 @@ function findOnward(
     return 'forwardLinkScope'
   }
   if (context.reversePathFilter !== 'off') {
-    const back = ways.route(source, context.reversePathFilter === 'strict' ? arrivalIndex : 0)
-    if (back === null) return 'reversePath'
+    const back = ways.route(source, 0)
+    if (back === null || back.kind !== 'unicast') return 'reversePath'
+    if (context.reversePathFilter === 'strict' && back.interfaceIndex !== arrivalIndex) {
+      // One of several equally good ways back is good enough (RFC 3704 §2.3).
+      const other = ways.route(source, arrivalIndex)
+      if (other === null || other.metric !== back.metric || other.prefix.length !== back.prefix.length) {
+        return 'reversePath'
+      }
+    }
   }
   const route = ways.route(destination, 0)
   if (route === null) return 'noRoute'
@@ -63,11 +73,16 @@ function findOnward(
   return outgoing === undefined ? 'noRoute' : { route, outgoing }
 }
 
-/** What a super-segment counts as on the next link: its largest segment. */
-const largestSegment = (packet: Packet): number =>
-  packet.segmentBytes === 0 ? packet.length : Math.min(packet.length, packet.segmentBytes + MAX_HEADERS)
-/** IP and TCP headers at their longest without extension headers. */
-const MAX_HEADERS = 100
+/** What the packet counts as on the next link: a super-segment as its largest segment. */
+function largestSegment(packet: Packet, headerLength: number): number {
+  const { segmentBytes, segmentKind, networkAt } = packet
+  if (segmentBytes === 0) return packet.length
+  // What cuts it must know where the transport header is; only a partial checksum tells.
+  const transportAt = packet.checksum === 'partial' ? packet.checksumStart : networkAt + headerLength
+  packet.transportAt = transportAt
+  const transportLength = segmentKind === 'udp' ? UDP_HEADER : tcpHeaderLength(packet.page.view, transportAt)
+  return Math.min(packet.length, transportAt - networkAt + transportLength + segmentBytes)
+}
 
 export class Forwarding4 implements Forwarder {
   private readonly context: IpContext
@@ -91,7 +106,7 @@ export class Forwarding4 implements Forwarder {
       return discard(this.context, packet, 'hopLimitExceeded')
     }
     const { outgoing, route } = onward
-    const tooBig = largestSegment(packet) > outgoing.mtu
+    const tooBig = largestSegment(packet, ipv4HeaderLength(page.view, at)) > outgoing.mtu
     if (tooBig && ipv4DontFragment(page.view, at)) {
       counters.IpFragFails++
       this.reporter.report(packet, ICMP4_UNREACHABLE, UNREACHABLE4_FRAGMENTATION_NEEDED, outgoing.mtu, now)
@@ -104,9 +119,21 @@ export class Forwarding4 implements Forwarder {
     counters.IpForwDatagrams++
     const nextHop = route.gateway ?? destination
     if (!tooBig) return outgoing.send(packet, nextHop, now)
-    const count = fragment4(packet, outgoing.mtu, this.context.pool, (part) => outgoing.send(part, nextHop, now))
-    if (count === 0) counters.drops.noBuffer++
-    else counters.IpFragCreates += count
+    const emit = (part: Packet): void => this.sendFragments(part, outgoing, nextHop, now)
+    if (packet.segmentBytes === 0) emit(packet)
+    else if (!segment(packet, this.context.pool, emit)) counters.drops.noBuffer++
+  }
+
+  private sendFragments(packet: Packet, outgoing: Interface, nextHop: IpAddress, now: Micros): void {
+    const { counters, pool } = this.context
+    const count = fragment4(packet, outgoing.mtu, pool, (part) => outgoing.send(part, nextHop, now))
+    if (count === 0) {
+      counters.IpFragFails++
+      counters.drops.noBuffer++
+      return
+    }
+    counters.IpFragOKs++
+    counters.IpFragCreates += count
   }
 
   private refuse(packet: Packet, drop: Drop, now: Micros): void {
@@ -152,7 +179,7 @@ export class Forwarding6 implements Forwarder {
       return discard(this.context, packet, 'hopLimitExceeded')
     }
     const { outgoing, route } = onward
-    if (largestSegment(packet) > outgoing.mtu) {
+    if (largestSegment(packet, IPV6_HEADER) > outgoing.mtu) {
       this.reporter.report(packet, ICMP6_PACKET_TOO_BIG, 0, outgoing.mtu, now)
       return discard(this.context, packet, 'packetTooBig')
     }

@@ -1,8 +1,10 @@
-// Cutting a datagram that is larger than the path takes (RFC 791 §3.2, RFC 8200 §4.5). The fragments share the
-// datagram's pages: only headers are written.
+// Cutting a datagram that is larger than the path takes (RFC 791 §3.2, RFC 8200 §4.5). A fragment that fits into a
+// small page gets one of its own: sharing the datagram's large page would be charged with all of it in each queue
+// that a fragment waits in. Larger ones share its pages, and only their headers are written.
 
-import type { Packet } from '../buf/packet.ts'
-import type { PagePool } from '../buf/page.ts'
+import { assert } from '../assert.ts'
+import { HEADROOM, Packet } from '../buf/packet.ts'
+import { type PagePool, SMALL_PAGE } from '../buf/page.ts'
 import { completeChecksum } from '../link/segmentation.ts'
 import {
   completeIpv4Checksum,
@@ -27,11 +29,12 @@ export function fragment4(packet: Packet, mtu: number, pool: PagePool, emit: (pa
   const headerLength = ipv4HeaderLength(page.view, header)
   const payload = packet.length - headerLength
   const step = (mtu - headerLength) & ~7
+  assert(step > 0, 'an MTU below the minimum of IPv4')
   const flagsAndOffset = ipv4FlagsAndOffset(page.view, header)
   const parts: Packet[] = []
   for (let at = 0; at < payload; at += step) {
     const length = Math.min(step, payload - at)
-    const part = packet.slice(pool, headerLength + at, length)
+    const part = partOf(packet, pool, headerLength + at, length)
     if (part === null) return abandon(parts, packet)
     // Options that are not to be copied are replaced by no-operations in all but the first (RFC 791 §3.1).
     const to = part.push(headerLength)
@@ -68,10 +71,11 @@ export function fragment6(
   const nextHeader = page.view.getUint8(header + 6)
   const payload = packet.length - IPV6_HEADER
   const step = (mtu - IPV6_HEADER - FRAGMENT_HEADER) & ~7
+  assert(step > 0, 'an MTU that leaves no room for a fragment')
   const parts: Packet[] = []
   for (let at = 0; at < payload; at += step) {
     const length = Math.min(step, payload - at)
-    const part = packet.slice(pool, IPV6_HEADER + at, length)
+    const part = partOf(packet, pool, IPV6_HEADER + at, length)
     if (part === null) return abandon(parts, packet)
     const fragmentAt = part.push(FRAGMENT_HEADER)
     const more = at + length < payload
@@ -86,6 +90,15 @@ export function fragment6(
   packet.release()
   for (const part of parts) emit(part)
   return parts.length
+}
+
+function partOf(packet: Packet, pool: PagePool, at: number, length: number): Packet | null {
+  if (HEADROOM + length > SMALL_PAGE) return packet.slice(pool, at, length)
+  const part = Packet.allocate(pool, length)
+  if (part === null) return null
+  packet.copyTo(at, length, part.page.bytes, part.put(length))
+  part.note = packet.note
+  return part
 }
 
 function abandon(parts: Packet[], packet: Packet): number {

@@ -36,6 +36,7 @@ import {
 import {
   IPV4_HEADER,
   IPV4_MIN_REASSEMBLY,
+  ipVersion,
   ipv4Destination,
   ipv4FragmentOffset,
   ipv4HeaderLength,
@@ -44,7 +45,7 @@ import {
   ipv4TotalLength,
   PROTOCOL_ICMP4,
 } from '../wire/ipv4.ts'
-import type { IpContext } from './context.ts'
+import { type IpContext, isOwn } from './context.ts'
 import { EchoClients } from './echo-clients.ts'
 import { ICMP_ERROR_BURST, ICMP_ERRORS_PER_SECOND, type IcmpReporter, TokenBucket } from './icmp-report.ts'
 import type { Ipv4 } from './ipv4.ts'
@@ -134,6 +135,7 @@ export class Icmp4 implements Transport, IcmpReporter {
     const arrival = this.context.interfaces.byIndex(packet.interfaceIndex)
     if (packet.linkCast !== 'host' || destination.isMulticast || arrival?.isBroadcast(destination)) return false
     if (source.isUnspecified || source.isMulticast || source.isReserved4 || source.isThisNetwork4) return false
+    if (arrival?.isBroadcast(source)) return false
     if (source.isLoopback && !arrival?.isLoopback) return false
     if (ipv4FragmentOffset(view, at) > 0) return false
     if (ipv4Protocol(view, at) !== PROTOCOL_ICMP4) return true
@@ -175,7 +177,8 @@ export class Icmp4 implements Transport, IcmpReporter {
     const kind = kindOf(type, code)
     if (kind === null) return 'icmpUnknownType'
     const quote = packet.pull(ICMP4_HEADER)
-    const headerLength = packet.headLength >= IPV4_HEADER ? ipv4HeaderLength(view, quote) : 0
+    const isIpv4 = packet.headLength >= IPV4_HEADER && ipVersion(view, quote) === 4
+    const headerLength = isIpv4 ? ipv4HeaderLength(view, quote) : 0
     if (headerLength < IPV4_HEADER || headerLength + 8 > packet.headLength) return this.inError('icmpMalformed')
     const error: IcmpError = {
       kind,
@@ -188,7 +191,7 @@ export class Icmp4 implements Transport, IcmpReporter {
     }
     const size = ipv4TotalLength(view, quote)
     const transport = this.ipv4.protocols[ipv4Protocol(view, quote)] ?? null
-    if (transport === null || !this.context.interfaces.isLocal(error.source)) return 'icmpErrorUnmatched'
+    if (transport === null || !isOwn(error.source, packet, this.context)) return 'icmpErrorUnmatched'
     if (ipv4FragmentOffset(view, quote) > 0) return 'icmpErrorUnmatched'
     packet.pull(headerLength)
     const isOurs = transport.error(packet, error, now)

@@ -38,7 +38,7 @@ import {
   UNREACHABLE6_PORT,
   UNREACHABLE6_PROHIBITED,
 } from '../wire/icmp6.ts'
-import { PROTOCOL_ICMP6, pseudoHeaderSum } from '../wire/ipv4.ts'
+import { ipVersion, PROTOCOL_ICMP6, pseudoHeaderSum } from '../wire/ipv4.ts'
 import {
   IPV6_HEADER,
   IPV6_MIN_MTU,
@@ -55,7 +55,7 @@ import {
   NEXT_FRAGMENT,
   walkExtensions,
 } from '../wire/ipv6-extensions.ts'
-import type { IpContext } from './context.ts'
+import { type IpContext, isOwn } from './context.ts'
 import { EchoClients } from './echo-clients.ts'
 import { ICMP_ERROR_BURST, ICMP_ERRORS_PER_SECOND, type IcmpReporter, TokenBucket } from './icmp-report.ts'
 import type { Ipv6 } from './ipv6.ts'
@@ -63,6 +63,8 @@ import type { IcmpError, IcmpErrorKind, SendOptions, Transport } from './seams.t
 
 /** RFC 4443 §2.4 c: as much of the packet as fits into the minimum MTU. */
 const QUOTE_BYTES = IPV6_MIN_MTU - IPV6_HEADER - ICMP_HEADER
+/** How many are remembered who were sent an echo reply larger than the minimum MTU. */
+const LARGE_REPLIES = 16
 /** Enough of a quoted packet to reach its transport header. */
 const QUOTED_HEADER_BYTES = 512
 
@@ -81,6 +83,8 @@ export class Icmp6 implements Transport, IcmpReporter {
   private readonly errorBucket = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERROR_BURST)
   private readonly options: SendOptions
   private readonly walk = new ExtensionWalk()
+  /** To whom the last echo replies went that some link may not take whole. */
+  private readonly largeReplies: IpAddress[] = []
 
   constructor(context: IpContext, ipv6: Ipv6) {
     this.context = context
@@ -88,7 +92,7 @@ export class Icmp6 implements Transport, IcmpReporter {
     this.echoes = new EchoClients(context.random)
     this.options = {
       protocol: PROTOCOL_ICMP6,
-      hopLimit: context.hopLimit,
+      hopLimit: 0,
       trafficClass: 0,
       dontFragment: false,
       routerAlert: false,
@@ -118,10 +122,14 @@ export class Icmp6 implements Transport, IcmpReporter {
     return this.receiveDiscovery(type, packet, source, destination, now)
   }
 
-  /** An error about an ICMPv6 message of ours: an echo request, or nothing. */
+  /** An error about an ICMPv6 message of ours: an echo request, a large reply that did not fit, or nothing. */
   error(packet: Packet, error: IcmpError, now: Micros): boolean {
     const { view } = packet.page
-    if (icmpType(view, packet.data) !== ICMP6_ECHO_REQUEST) return false
+    const type = icmpType(view, packet.data)
+    if (type === ICMP6_ECHO_REPLY && error.kind === 'packet-too-big') {
+      return this.largeReplies.some((address) => address.equals(error.destination))
+    }
+    if (type !== ICMP6_ECHO_REQUEST) return false
     return this.echoes.error(echoIdentifier(view, packet.data), packet, error, now)
   }
 
@@ -191,9 +199,12 @@ export class Icmp6 implements Transport, IcmpReporter {
     let upperAt = this.walk.at
     let upper = this.walk.nextHeader
     if (upper === NEXT_FRAGMENT) {
-      if (fragment6Offset(view, upperAt) > 0) return false
+      const isFirst = fragment6Offset(view, upperAt) === 0
       upper = fragmentNextHeader(view, upperAt)
       upperAt += FRAGMENT_HEADER
+      // Of a later one only what is wrong with it is told: what it is a part of cannot be known.
+      if (!isFirst)
+        return upper !== PROTOCOL_ICMP6 && (type === ICMP6_PARAMETER_PROBLEM || type === ICMP6_PACKET_TOO_BIG)
     }
     if (upper !== PROTOCOL_ICMP6) return true
     if (upperAt >= packet.tail) return false
@@ -222,8 +233,15 @@ export class Icmp6 implements Transport, IcmpReporter {
     packet.checksum = 'complete'
     counters.Icmp6OutMsgs++
     counters.Icmp6OutEchoReplies++
+    if (packet.length + IPV6_HEADER > IPV6_MIN_MTU) this.rememberLargeReply(source)
     this.ipv6.send(packet, way, this.options, now)
     return undefined
+  }
+
+  private rememberLargeReply(to: IpAddress): void {
+    if (this.largeReplies.some((address) => address.equals(to))) return
+    if (this.largeReplies.length === LARGE_REPLIES) this.largeReplies.shift()
+    this.largeReplies.push(to)
   }
 
   private receiveError(packet: Packet, reporter: IpAddress, now: Micros): Drop | undefined {
@@ -236,7 +254,7 @@ export class Icmp6 implements Transport, IcmpReporter {
     const kind = kindOf(type, code)
     if (kind === null) return 'icmpUnknownType'
     const quote = packet.pull(ICMP_HEADER)
-    if (packet.headLength < IPV6_HEADER) return this.inError('icmpMalformed')
+    if (packet.headLength < IPV6_HEADER || ipVersion(view, quote) !== 6) return this.inError('icmpMalformed')
     const error: IcmpError = {
       kind,
       type,
@@ -247,7 +265,7 @@ export class Icmp6 implements Transport, IcmpReporter {
       destination: ipv6Destination(view, quote),
     }
     const size = IPV6_HEADER + ipv6PayloadLength(view, quote)
-    if (!this.context.interfaces.isLocal(error.source)) return 'icmpErrorUnmatched'
+    if (!isOwn(error.source, packet, this.context)) return 'icmpErrorUnmatched'
     packet.networkAt = quote
     const transport = this.pullToTransport(packet)
     if (transport === null || !transport.error(packet, error, now)) return 'icmpErrorUnmatched'

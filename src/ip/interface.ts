@@ -18,13 +18,16 @@ import {
   emitEthernet,
   emitVlan,
   etherType,
-  type MacAddress,
+  MacAddress,
   multicastMac,
   VLAN_TAG,
   vlanInnerType,
   vlanTag,
 } from '../wire/ethernet.ts'
 import type { NeighborCache } from './neighbors.ts'
+
+/** Where a frame names its sender. */
+const SOURCE_AT = 6
 
 /** RFC 4862 §2: tentative until it is known to be unique; duplicate when it is not. */
 export type AddressState = 'tentative' | 'preferred' | 'deprecated' | 'duplicate'
@@ -84,10 +87,13 @@ export class Interface {
   readonly vlan: number
   readonly isLoopback: boolean
   readonly addresses: InterfaceAddress[] = []
-  /** Smaller than the device's where a router said so (RFC 4861 §6.3.4). */
+  /** What it was made with: no router can raise the MTU above it. */
+  readonly greatestMtu: number
+  /** Smaller where a router said so (RFC 4861 §6.3.4). */
   mtu: number
-  /** What routers advertise for this link (RFC 4861 §6.3.2). */
-  hopLimit = 64
+  /** What routers advertise for this link (RFC 4861 §6.3.2); 0: nobody did. */
+  hopLimit = 0
+  /** Set by Interfaces.setUp. */
   up = true
   neighbors4: NeighborCache | null = null
   neighbors6: NeighborCache | null = null
@@ -107,7 +113,8 @@ export class Interface {
     this.name = options.name
     this.device = options.device
     this.mac = mac
-    this.mtu = options.mtu ?? options.device.mtu
+    this.greatestMtu = Math.min(options.mtu ?? options.device.mtu, options.device.mtu)
+    this.mtu = this.greatestMtu
     this.vlan = options.vlan ?? 0
     this.isLoopback = options.device.name === 'lo'
     this.counters = counters
@@ -170,6 +177,12 @@ export class Interface {
     if (address.isLimitedBroadcast) return true
     for (const own of this.addresses) if (own.broadcast?.equals(address)) return true
     return false
+  }
+
+  /** Who sent the frame that this IP packet came in. */
+  senderOf(packet: Packet): MacAddress {
+    const headerLength = this.vlan === 0 ? ETHERNET_HEADER : ETHERNET_HEADER + VLAN_TAG
+    return MacAddress.read(packet.page.view, packet.networkAt - headerLength + SOURCE_AT)
   }
 
   /** Cuts and completes what the device does not, then transmits. */

@@ -31,6 +31,15 @@ export class Interfaces {
     return this.all.find((candidate) => candidate.name === name)
   }
 
+  /** Takes an interface into service or out of it; what it knew of its neighbours is forgotten. */
+  setUp(on: Interface, up: boolean): void {
+    if (on.up === up) return
+    on.up = up
+    on.neighbors4?.clear()
+    on.neighbors6?.clear()
+    this.generation++
+  }
+
   addAddress(on: Interface, entry: InterfaceAddress): void {
     on.addresses.push(entry)
     this.local.set(entry.address, { interface: on, entry })
@@ -55,7 +64,9 @@ export class Interfaces {
   /** Whether packets for the address are for this host; an address that is not yet known to be unique is not. */
   isLocal(address: IpAddress): boolean {
     const found = this.local.get(address)
-    if (found !== undefined) return found.entry.usable
+    if (found !== undefined) {
+      return found.entry.usable || this.all.some((candidate) => candidate.find(address)?.usable === true)
+    }
     // The whole of 127.0.0.0/8 is this host (RFC 1122 §3.2.1.3).
     return address.family === 4 && address.isLoopback
   }

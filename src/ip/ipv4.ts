@@ -27,12 +27,13 @@ import {
   malformedOptionAt,
   ROUTER_ALERT_OPTION,
 } from '../wire/ipv4.ts'
-import { discard, type IpContext } from './context.ts'
+import { discard, type IpContext, leaksLoopback } from './context.ts'
+import type { FragmentInfo } from './datagram.ts'
 import { fragment4 } from './fragment.ts'
 import type { IcmpReporter } from './icmp-report.ts'
 import { Identification } from './identification.ts'
 import type { Forwarder, Interface, NetworkLayer } from './interface.ts'
-import type { FragmentInfo, Reassembly } from './reassembly.ts'
+import type { Reassembly } from './reassembly.ts'
 import type { GroupMembership, IpOutput, NoWay, SendOptions, SendResult, Transport, Way, WayOptions } from './seams.ts'
 import type { Ways } from './ways.ts'
 
@@ -73,7 +74,7 @@ export class Ipv4 implements NetworkLayer, IpOutput {
     const { counters, interfaces } = this.context
     counters.IpInReceives++
     if (!packet.linearize(Math.min(packet.length, IPV4_MAX_HEADER))) return discard(this.context, packet, 'noBuffer')
-    const headerDrop = this.checkHeader(packet, now)
+    const headerDrop = checkIpv4(packet.page, packet.data, packet.headLength, packet.length)
     if (headerDrop !== undefined) {
       counters.IpInHdrErrors++
       return discard(this.context, packet, headerDrop)
@@ -91,7 +92,15 @@ export class Ipv4 implements NetworkLayer, IpOutput {
       counters.IpInAddrErrors++
       return discard(this.context, packet, addressDrop)
     }
-    if (this.isForUs(arrival, destination)) return this.receiveLocal(packet, source, destination, now)
+    const isForUs = this.isForUs(arrival, destination)
+    if (isForUs || this.context.forwarding) {
+      const optionDrop = this.checkOptions(packet, now)
+      if (optionDrop !== undefined) {
+        counters.IpInHdrErrors++
+        return discard(this.context, packet, optionDrop)
+      }
+    }
+    if (isForUs) return this.receiveLocal(packet, source, destination, now)
     if (this.forwarder === null || !this.context.forwarding) {
       counters.IpInAddrErrors++
       return discard(this.context, packet, 'forwardingOff')
@@ -100,7 +109,8 @@ export class Ipv4 implements NetworkLayer, IpOutput {
   }
 
   resolve(destination: IpAddress, options: WayOptions): Way | NoWay {
-    return this.ways.resolve(destination, options)
+    const way = this.ways.resolve(destination, options)
+    return typeof way !== 'string' && leaksLoopback(way, this.context) ? 'no-source' : way
   }
 
   isFresh(way: Way): boolean {
@@ -140,16 +150,13 @@ export class Ipv4 implements NetworkLayer, IpOutput {
     return this.sendFragments(packet, mtu, outgoing, way.nextHop, now)
   }
 
-  private checkHeader(packet: Packet, now: Micros): Drop | undefined {
-    const { page, data } = packet
-    const drop = checkIpv4(page, data, packet.headLength, packet.length)
-    if (drop !== undefined) return drop
-    const headerLength = ipv4HeaderLength(page.view, data)
+  private checkOptions(packet: Packet, now: Micros): Drop | undefined {
+    const { page, networkAt: at } = packet
+    const headerLength = ipv4HeaderLength(page.view, at)
     if (headerLength === IPV4_HEADER) return undefined
-    const optionDrop = checkIpv4Options(page.view, data, headerLength)
+    const optionDrop = checkIpv4Options(page.view, at, headerLength)
     if (optionDrop === 'ipOptionMalformed') {
-      packet.networkAt = data
-      const pointer = malformedOptionAt(page.view, data, headerLength) - data
+      const pointer = malformedOptionAt(page.view, at, headerLength) - at
       this.reporter?.report(packet, ICMP4_PARAMETER_PROBLEM, 0, (pointer << 24) >>> 0, now)
     }
     return optionDrop
@@ -249,7 +256,7 @@ export class Ipv4 implements NetworkLayer, IpOutput {
     const isAtomic = options.dontFragment && packet.segmentBytes === 0
     fields.identification = isAtomic ? 0 : this.identification.next(way.source, way.destination) & 0xffff
     fields.flagsAndOffset = options.dontFragment ? DONT_FRAGMENT : 0
-    fields.ttl = options.hopLimit
+    fields.ttl = options.hopLimit || this.context.hopLimit
     fields.protocol = options.protocol
     fields.source = way.source
     fields.destination = way.destination

@@ -9,10 +9,11 @@ import {
   ICMP6_PARAMETER_PROBLEM,
   ICMP6_UNREACHABLE,
   PROBLEM6_HEADER,
+  PROBLEM6_INCOMPLETE_CHAIN,
   PROBLEM6_NEXT_HEADER,
   UNREACHABLE6_PORT,
 } from '../wire/icmp6.ts'
-import { IPV4_MAX_PACKET } from '../wire/ipv4.ts'
+import { IPV4_MAX_PACKET, PROTOCOL_ICMP6, PROTOCOL_TCP, PROTOCOL_UDP } from '../wire/ipv4.ts'
 import {
   checkIpv6,
   emitIpv6,
@@ -37,12 +38,15 @@ import {
   ROUTER_ALERT_HEADER,
   walkExtensions,
 } from '../wire/ipv6-extensions.ts'
-import { discard, type IpContext } from './context.ts'
+import { TCP_HEADER } from '../wire/tcp.ts'
+import { UDP_HEADER } from '../wire/udp.ts'
+import { discard, type IpContext, leaksLoopback } from './context.ts'
+import type { FragmentInfo } from './datagram.ts'
 import { fragment6 } from './fragment.ts'
 import type { IcmpReporter } from './icmp-report.ts'
 import { Identification } from './identification.ts'
 import type { Forwarder, Interface, NetworkLayer } from './interface.ts'
-import type { FragmentInfo, Reassembly } from './reassembly.ts'
+import type { Reassembly } from './reassembly.ts'
 import type { GroupMembership, IpOutput, NoWay, SendOptions, SendResult, Transport, Way, WayOptions } from './seams.ts'
 import type { Ways } from './ways.ts'
 
@@ -113,7 +117,8 @@ export class Ipv6 implements NetworkLayer, IpOutput {
   }
 
   resolve(destination: IpAddress, options: WayOptions): Way | NoWay {
-    return this.ways.resolve(destination, options)
+    const way = this.ways.resolve(destination, options)
+    return typeof way !== 'string' && leaksLoopback(way, this.context) ? 'no-source' : way
   }
 
   isFresh(way: Way): boolean {
@@ -141,7 +146,7 @@ export class Ipv6 implements NetworkLayer, IpOutput {
       discard(this.context, packet, 'packetTooBig')
       return 'too-big'
     }
-    this.pushHeader(packet, way, options)
+    this.pushHeader(packet, way, options, outgoing)
     packet.interfaceIndex = 0
     packet.linkCast = 'host'
     if (!outgoing.isLoopback && way.destination.isMulticast && this.groups.isMember(outgoing, way.destination)) {
@@ -158,8 +163,9 @@ export class Ipv6 implements NetworkLayer, IpOutput {
     if (source.isMulticast || source.isMapped4) return 'martianSource'
     if (from.isLoopback) return undefined
     if (source.isLoopback) return 'martianSource'
-    const own = this.context.interfaces.find(source)
-    return own?.entry.usable && from.find(source) !== undefined ? 'spoofedSource' : undefined
+    // A link-local address is one of this link; another host on another link may have the same.
+    const own = source.isLinkLocal ? from.find(source) : this.context.interfaces.find(source)?.entry
+    return own?.usable === true ? 'spoofedSource' : undefined
   }
 
   private checkDestination(
@@ -171,6 +177,8 @@ export class Ipv6 implements NetworkLayer, IpOutput {
     if (destination.isUnspecified || destination.isMapped4) return 'martianDestination'
     if (destination.isLoopback && !from.isLoopback) return 'martianDestination'
     if (destination.isMulticast) {
+      // RFC 4291 §2.7: of scope 0 there is none, and scope 1 does not leave its interface.
+      if (destination.scope < 2 && !from.isLoopback) return 'martianDestination'
       return this.groups.isMember(arrival, destination) ? undefined : 'multicastNotJoined'
     }
     if (packet.linkCast !== 'host') return 'martianDestination'
@@ -198,7 +206,12 @@ export class Ipv6 implements NetworkLayer, IpOutput {
     const drop = walkExtensions(packet.page.view, packet.networkAt, nextHeader, namedAt, packet.data, packet.tail, walk)
     if (drop !== undefined) return this.reject(packet, destination, drop, now)
     packet.pull(walk.at - packet.data)
-    if (walk.nextHeader === NEXT_FRAGMENT) return this.receiveFragment(packet, source, destination, now)
+    if (walk.nextHeader === NEXT_FRAGMENT) {
+      // One in another is nobody's honest packet, and would let a packet be walked without end.
+      if (namedAt !== packet.networkAt + NEXT_HEADER_AT)
+        return this.reject(packet, destination, 'fragmentMalformed', now)
+      return this.receiveFragment(packet, source, destination, now)
+    }
     this.deliver(packet, source, destination, walk.nextHeader, now)
   }
 
@@ -225,12 +238,18 @@ export class Ipv6 implements NetworkLayer, IpOutput {
       this.reporter?.report(packet, ICMP6_PARAMETER_PROBLEM, PROBLEM6_HEADER, 4, now)
       return discard(this.context, packet, 'fragmentMalformed')
     }
-    if (offset + packet.length > IPV4_MAX_PACKET) {
+    const extensionBytes = at - packet.networkAt - IPV6_HEADER
+    if (extensionBytes + offset + packet.length > IPV4_MAX_PACKET) {
       this.reporter?.report(packet, ICMP6_PARAMETER_PROBLEM, PROBLEM6_HEADER, at + 2 - packet.networkAt, now)
       return discard(this.context, packet, 'fragmentTooLong')
     }
     // RFC 6946: an atomic fragment is whole by itself, whatever else carries its identification.
     if (offset === 0 && !more) return this.receiveLocal(packet, source, destination, upper, at, now)
+    // RFC 8200 §4.5: the first fragment has all headers up to the transport's, so that filters can see them.
+    if (offset === 0 && !this.holdsAllHeaders(packet, upper, at)) {
+      this.reporter?.report(packet, ICMP6_PARAMETER_PROBLEM, PROBLEM6_INCOMPLETE_CHAIN, 0, now)
+      return discard(this.context, packet, 'fragmentMalformed')
+    }
     const info: FragmentInfo = {
       source,
       destination,
@@ -243,6 +262,18 @@ export class Ipv6 implements NetworkLayer, IpOutput {
     if (whole === null) return
     counters.Ip6ReasmOKs++
     this.receiveWhole(whole, source, destination, now)
+  }
+
+  private holdsAllHeaders(packet: Packet, upper: number, namedAt: number): boolean {
+    const { walk } = this
+    const { view } = packet.page
+    const drop = walkExtensions(view, packet.networkAt, upper, namedAt, packet.data, packet.tail, walk)
+    // What is wrong with a header is told when the packet is whole.
+    if (drop !== undefined) return walk.problemCode >= 0 || drop !== 'ipExtensionMalformed'
+    const { nextHeader } = walk
+    const isKnown = nextHeader === PROTOCOL_UDP || nextHeader === PROTOCOL_ICMP6
+    const least = nextHeader === PROTOCOL_TCP ? TCP_HEADER : isKnown ? UDP_HEADER : 0
+    return walk.at + least <= packet.data + packet.length
   }
 
   /** A reassembled packet: headers as in its first fragment, data behind the fragment header. */
@@ -272,7 +303,7 @@ export class Ipv6 implements NetworkLayer, IpOutput {
     discard(this.context, packet, drop)
   }
 
-  private pushHeader(packet: Packet, way: Way, options: SendOptions): void {
+  private pushHeader(packet: Packet, way: Way, options: SendOptions, outgoing: Interface): void {
     const { fields } = this
     let nextHeader = options.protocol
     packet.transportAt = packet.data
@@ -286,7 +317,7 @@ export class Ipv6 implements NetworkLayer, IpOutput {
     packet.networkAt = at
     fields.trafficClass = options.trafficClass
     fields.nextHeader = nextHeader
-    fields.hopLimit = options.hopLimit
+    fields.hopLimit = options.hopLimit || outgoing.hopLimit || this.context.hopLimit
     fields.source = way.source
     fields.destination = way.destination
     emitIpv6(packet.page.view, at, fields)

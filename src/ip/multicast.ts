@@ -38,6 +38,7 @@ import {
   readIgmpQuery,
 } from '../wire/igmp.ts'
 import { PROTOCOL_ICMP6, PROTOCOL_IGMP, pseudoHeaderSum } from '../wire/ipv4.ts'
+import { ipv6HopLimit } from '../wire/ipv6.ts'
 import { checkMldQuery, emitMld, emitMldV2Report, mldGroup, readMldQuery } from '../wire/mld.ts'
 import type { IpContext } from './context.ts'
 import type { Icmp6Listener } from './icmp6.ts'
@@ -54,6 +55,9 @@ const OLD_QUERIER_TIMEOUT = seconds(2 * 125 + 10)
 export const GROUP_LIMIT = 1_024
 const MAX_RESPONSE = seconds(25)
 const REPORT_CAPACITY = 64
+const NEWEST_IGMP = 3
+const NEWEST_MLD = 2
+const NO_QUERIER = 0 as Micros
 
 const IGMP_OPTIONS: SendOptions = {
   protocol: PROTOCOL_IGMP,
@@ -82,11 +86,10 @@ class Membership {
   }
 }
 
-/** What is known of one interface and family. */
+/** Until when an interface speaks version 1, version 2; after both the newest (RFC 3376 §7.2.1, RFC 3810 §8.2.1). */
 interface Querier {
-  /** The oldest version heard lately, and until when it counts. */
-  version: number
-  oldUntil: Micros
+  until1: Micros
+  until2: Micros
 }
 
 export class Multicast implements Machine, GroupMembership, Transport, Icmp6Listener {
@@ -95,6 +98,8 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
   output6: IpOutput | null = null
   private readonly context: IpContext
   private readonly memberships: Membership[] = []
+  /** Left, but not yet told as often as it should be. */
+  private readonly leaving: Membership[] = []
   private readonly heap = new DeadlineHeap<Membership>()
   private readonly queriers4 = new Map<number, Querier>()
   private readonly queriers6 = new Map<number, Querier>()
@@ -120,6 +125,8 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
     if (this.memberships.filter((other) => other.on === on).length >= GROUP_LIMIT) {
       throw new NetError('ENOBUFS', `${on.name} has joined ${GROUP_LIMIT} groups`)
     }
+    // A report still owed about having left must not follow the one about having joined.
+    this.forgetLeaving(this.leaving.findIndex((other) => other.on === on && other.group.equals(group)))
     const membership = new Membership(on, group)
     this.memberships.push(membership)
     this.owe(membership, CHANGE_TO_EXCLUDE, ROBUSTNESS, now)
@@ -133,7 +140,17 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
     if (known.references > 0) return
     known.left = true
     this.memberships.splice(this.memberships.indexOf(known), 1)
+    if (this.leaving.length >= GROUP_LIMIT) this.forgetLeaving(0)
+    this.leaving.push(known)
     this.owe(known, CHANGE_TO_INCLUDE, ROBUSTNESS, now)
+  }
+
+  /** RFC 3810 §5.2.13: what was reported from nowhere is told again once there is a link-local address. */
+  reportAgain(on: Interface, now: Micros): void {
+    for (const membership of this.memberships) {
+      if (membership.on !== on || membership.group.family === 4) continue
+      this.owe(membership, CHANGE_TO_EXCLUDE, ROBUSTNESS, now)
+    }
   }
 
   /** The groups joined on an interface. */
@@ -142,16 +159,16 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
   }
 
   /** IGMP, as a transport over IPv4. */
-  receive(packet: Packet, _source: IpAddress, _destination: IpAddress, now: Micros): Drop | undefined {
+  receive(packet: Packet, source: IpAddress, _destination: IpAddress, now: Micros): Drop | undefined {
     if (!packet.linearize(packet.length)) return 'noBuffer'
     const malformed = checkIgmp(packet.page, packet.data, packet.headLength)
     if (malformed !== undefined) return malformed
     const { view } = packet.page
     const type = igmpType(view, packet.data)
     if (type === IGMP_QUERY) {
-      this.receiveQuery(packet, readIgmpQuery(view, packet.data, packet.headLength), this.queriers4, 3, now)
+      this.receiveQuery(packet, readIgmpQuery(view, packet.data, packet.headLength), this.queriers4, NEWEST_IGMP, now)
     } else if (type === IGMPV1_REPORT || type === IGMPV2_REPORT) {
-      this.suppress(packet.interfaceIndex, igmpGroup(view, packet.data))
+      this.suppress(packet.interfaceIndex, source, igmpGroup(view, packet.data), now)
     }
     packet.release()
     return undefined
@@ -171,14 +188,14 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
   ): Drop | undefined {
     const { view } = packet.page
     const at = packet.data
-    // RFC 3810 §6.2: a query must come from a link-local address.
-    if (!source.isLinkLocal) return 'multicastMalformed'
     if (type === ICMP6_MLD_QUERY) {
+      // RFC 3810 §6.2: a query comes from this link.
+      if (!source.isLinkLocal || ipv6HopLimit(view, packet.networkAt) !== 1) return 'multicastMalformed'
       const malformed = checkMldQuery(view, at, packet.headLength)
       if (malformed !== undefined) return malformed
-      this.receiveQuery(packet, readMldQuery(view, at, packet.headLength), this.queriers6, 2, now)
+      this.receiveQuery(packet, readMldQuery(view, at, packet.headLength), this.queriers6, NEWEST_MLD, now)
     } else if (type === ICMP6_MLD_REPORT && packet.headLength >= 24) {
-      this.suppress(packet.interfaceIndex, mldGroup(view, at))
+      this.suppress(packet.interfaceIndex, source, mldGroup(view, at), now)
     }
     return undefined
   }
@@ -189,6 +206,13 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
 
   poll(now: Micros): void {
     for (let due = this.heap.takeDue(now); due !== null; due = this.heap.takeDue(now)) this.report(due, now)
+  }
+
+  private forgetLeaving(index: number): void {
+    for (const left of index < 0 ? [] : this.leaving.splice(index, 1)) {
+      left.reportsLeft = 0
+      left.deadlineAt = NEVER
+    }
   }
 
   private find(index: number, group: IpAddress): Membership | undefined {
@@ -205,7 +229,10 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
   ): void {
     const { interfaceIndex } = packet
     if (query.version < newest) {
-      queriers.set(interfaceIndex, { version: query.version, oldUntil: after(now, OLD_QUERIER_TIMEOUT) })
+      const querier = queriers.get(interfaceIndex) ?? { until1: NO_QUERIER, until2: NO_QUERIER }
+      queriers.set(interfaceIndex, querier)
+      if (query.version === 1) querier.until1 = after(now, OLD_QUERIER_TIMEOUT)
+      else querier.until2 = after(now, OLD_QUERIER_TIMEOUT)
     }
     const limit = Math.max(1, Math.min(query.maxResponse, MAX_RESPONSE))
     for (const membership of this.memberships) {
@@ -218,10 +245,13 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
     }
   }
 
-  /** RFC 2236 §3: another member reported in our place. Version 3 does without. */
-  private suppress(interfaceIndex: number, group: IpAddress): void {
+  /** RFC 2236 §3, RFC 2710 §4: another member reported in our place. The newest versions do without. */
+  private suppress(interfaceIndex: number, source: IpAddress, group: IpAddress, now: Micros): void {
+    // Our own report comes back to us as members of the group.
+    if (source.isUnspecified || this.context.interfaces.isLocal(source)) return
     const membership = this.find(interfaceIndex, group)
     if (membership === undefined || membership.reportType !== MODE_IS_EXCLUDE) return
+    if (!this.speaksOldVersion(membership, now)) return
     membership.reportsLeft = 0
     membership.deadlineAt = NEVER
   }
@@ -237,10 +267,13 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
   private report(membership: Membership, now: Micros): void {
     if (membership.reportsLeft === 0) return
     membership.reportsLeft--
+    // RFC 2236 §3, RFC 2710 §4: one message says that we have left.
+    if (membership.left && this.speaksOldVersion(membership, now)) membership.reportsLeft = 0
     if (membership.group.family === 4) this.report4(membership, now)
     else this.report6(membership, now)
     if (membership.reportsLeft === 0) {
       membership.deadlineAt = NEVER
+      if (membership.left) this.forgetLeaving(this.leaving.indexOf(membership))
       return
     }
     const spread = this.context.random.below(UNSOLICITED_INTERVAL) as Micros
@@ -250,7 +283,7 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
 
   private report4(membership: Membership, now: Micros): void {
     const { on, group, left } = membership
-    const version = this.versionOf(this.queriers4, on, 3, now)
+    const version = versionOf(this.queriers4.get(on.index), NEWEST_IGMP, now)
     if (left && version === 1) return
     const packet = Packet.allocate(this.context.pool, REPORT_CAPACITY)
     if (packet === null) return
@@ -270,7 +303,7 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
 
   private report6(membership: Membership, now: Micros): void {
     const { on, group, left } = membership
-    const version = this.versionOf(this.queriers6, on, 2, now)
+    const version = versionOf(this.queriers6.get(on.index), NEWEST_MLD, now)
     const packet = Packet.allocate(this.context.pool, REPORT_CAPACITY)
     if (packet === null) return
     let destination = MLDV2_ROUTERS6
@@ -292,15 +325,20 @@ export class Multicast implements Machine, GroupMembership, Transport, Icmp6List
     this.output6!.send(packet, this.wayTo(on, source, destination), MLD_OPTIONS, now)
   }
 
-  private versionOf(queriers: Map<number, Querier>, on: Interface, newest: number, now: Micros): number {
-    const querier = queriers.get(on.index)
-    if (querier === undefined || querier.oldUntil <= now) return newest
-    return querier.version
+  private speaksOldVersion({ on, group }: Membership, now: Micros): boolean {
+    return group.family === 4
+      ? versionOf(this.queriers4.get(on.index), NEWEST_IGMP, now) < NEWEST_IGMP
+      : versionOf(this.queriers6.get(on.index), NEWEST_MLD, now) < NEWEST_MLD
   }
 
   private wayTo(on: Interface, source: IpAddress, destination: IpAddress): Way {
     return { source, destination, nextHop: destination, interfaceIndex: on.index, linkMtu: on.mtu, generation: -1 }
   }
+}
+
+function versionOf(querier: Querier | undefined, newest: number, now: Micros): number {
+  if (querier === undefined) return newest
+  return querier.until1 > now ? 1 : querier.until2 > now ? 2 : newest
 }
 
 /** Groups that every host is in, without a report. */

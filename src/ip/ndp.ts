@@ -16,7 +16,8 @@ import {
   ICMP6_ROUTER_SOLICITATION,
 } from '../wire/icmp6.ts'
 import { PROTOCOL_ICMP6, pseudoHeaderSum } from '../wire/ipv4.ts'
-import { emitIpv6, IPV6_HEADER, ipv6HopLimit } from '../wire/ipv6.ts'
+import { emitIpv6, IPV6_HEADER, ipv6HopLimit, ipv6NextHeader } from '../wire/ipv6.ts'
+import { ExtensionWalk, NEXT_FRAGMENT, walkExtensions } from '../wire/ipv6-extensions.ts'
 import {
   advertisementOverride,
   advertisementRouter,
@@ -41,10 +42,13 @@ import type { Icmp6Listener } from './icmp6.ts'
 import type { Interface } from './interface.ts'
 
 const MESSAGE_CAPACITY = 64
+const NEXT_HEADER_AT = 6
 
 /** Hears router advertisements that passed RFC 4861 §6.1.2; the message is linear at `at`, up to `end`. */
 export interface RouterListener {
   onRouterAdvertisement(on: Interface, view: DataView, at: number, end: number, router: IpAddress, now: Micros): void
+  /** A neighbour that was a router says that it is none any more (RFC 4861 §7.2.5). */
+  onRouterLost(on: Interface, router: IpAddress): void
 }
 
 export class Ndp implements Icmp6Listener {
@@ -52,6 +56,7 @@ export class Ndp implements Icmp6Listener {
   conflicts: ConflictListener | null = null
   routers: RouterListener | null = null
   private readonly context: IpContext
+  private readonly walk = new ExtensionWalk()
 
   constructor(context: IpContext) {
     this.context = context
@@ -62,6 +67,7 @@ export class Ndp implements Icmp6Listener {
     if (on === undefined || !on.isEthernet) return 'ndpMalformed'
     // RFC 4861 §11.2: what has crossed a router cannot be from this link.
     if (ipv6HopLimit(packet.page.view, packet.networkAt) !== NDP_HOP_LIMIT) return 'ndpMalformed'
+    if (this.wasFragmented(packet)) return 'ndpMalformed'
     switch (type) {
       case ICMP6_NEIGHBOR_SOLICITATION:
         return this.receiveSolicitation(on, packet, source, destination, now)
@@ -121,15 +127,16 @@ export class Ndp implements Icmp6Listener {
     if (own === undefined || own.state === 'duplicate') return 'ndpNotForUs'
     if (own.state === 'tentative') {
       // RFC 4862 §5.4.3: another one probes for the same address; anybody else must wait.
-      if (source.isUnspecified) this.conflicts?.onConflict(on, own, on.mac, now)
+      if (source.isUnspecified) this.conflicts?.onConflict(on, own, on.senderOf(packet), now)
       return undefined
     }
     const mac = ndpMac(view, at + NEIGHBOR_HEADER, packet.tail, OPTION_SOURCE_MAC)
+    if (mac !== null && !isStation(mac)) return 'ndpMalformed'
     if (source.isUnspecified) {
       this.sendAdvertisement(on, target, ALL_NODES6, null, false, now)
       return undefined
     }
-    if (mac !== null) on.neighbors6!.learn(source, mac, now)
+    if (mac !== null) on.neighbors6!.learn(source, mac)
     this.sendAdvertisement(on, target, source, mac, true, now)
     return undefined
   }
@@ -142,11 +149,13 @@ export class Ndp implements Icmp6Listener {
     if (malformed !== undefined) return malformed
     const target = ndpTarget(view, at)
     const mac = ndpMac(view, at + NEIGHBOR_HEADER, packet.tail, OPTION_TARGET_MAC)
+    if (mac !== null && !isStation(mac)) return 'ndpMalformed'
     const own = on.find(target)
     if (own !== undefined) {
-      if (own.state !== 'duplicate') this.conflicts?.onConflict(on, own, mac ?? on.mac, now)
+      if (own.state !== 'duplicate') this.conflicts?.onConflict(on, own, mac ?? on.senderOf(packet), now)
       return undefined
     }
+    const wasRouter = on.neighbors6!.get(target)?.isRouter === true
     const message = {
       mac,
       solicited: advertisementSolicited(view, at),
@@ -154,6 +163,7 @@ export class Ndp implements Icmp6Listener {
       isRouter: advertisementRouter(view, at),
     }
     on.neighbors6!.advertise(target, message, now)
+    if (wasRouter && on.neighbors6!.get(target)?.isRouter === false) this.routers?.onRouterLost(on, target)
     return undefined
   }
 
@@ -165,11 +175,22 @@ export class Ndp implements Icmp6Listener {
     if (malformed !== undefined) return malformed
     const mac = ndpMac(view, at + ROUTER_ADVERTISEMENT_HEADER, packet.tail, OPTION_SOURCE_MAC)
     if (mac !== null) {
-      const neighbor = on.neighbors6!.learn(source, mac, now)
+      if (!isStation(mac)) return 'ndpMalformed'
+      const neighbor = on.neighbors6!.learn(source, mac)
       if (neighbor !== null) neighbor.isRouter = true
     }
     this.routers?.onRouterAdvertisement(on, view, at, packet.tail, source, now)
     return undefined
+  }
+
+  /** RFC 6980 §5: discovery messages are never fragments, so that switches can filter them. */
+  private wasFragmented(packet: Packet): boolean {
+    const { view } = packet.page
+    const at = packet.networkAt
+    const next = ipv6NextHeader(view, at)
+    if (next === PROTOCOL_ICMP6) return false
+    walkExtensions(view, at, next, at + NEXT_HEADER_AT, at + IPV6_HEADER, packet.tail, this.walk)
+    return this.walk.nextHeader === NEXT_FRAGMENT
   }
 
   private sendSolicitation(
@@ -239,6 +260,9 @@ export class Ndp implements Icmp6Listener {
     else on.send(packet, destination, now)
   }
 }
+
+/** Whether one neighbour alone has this MAC address: nobody may have us send his packets to all. */
+const isStation = (mac: MacAddress): boolean => !mac.isMulticast && !mac.isZero
 
 /** RFC 4861 §7.2.2: preferably the address of the packet that waits; one of the target's network is as good. */
 function sourceFor(on: Interface, target: IpAddress): IpAddress | null {

@@ -154,10 +154,11 @@ export class NeighborCache implements Machine {
   }
 
   /** Pins an address by hand, as `ip neigh add` does. Throws NetError ENOBUFS where the table is full of the living. */
-  setPermanent(address: IpAddress, mac: MacAddress): void {
+  setPermanent(address: IpAddress, mac: MacAddress, now: Micros): void {
     const neighbor = this.table.get(address) ?? this.insert(address)
     if (neighbor === null) throw new NetError('ENOBUFS', `there are ${NEIGHBOR_LIMIT} neighbours already`)
     neighbor.mac = mac
+    neighbor.confirmedAt = now
     this.enter(neighbor, 'PERMANENT', NEVER)
     this.flush(neighbor)
   }

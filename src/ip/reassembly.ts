@@ -1,15 +1,20 @@
-// Putting fragments together again (RFC 791, RFC 8200 §4.5), for both families. Bounded per host and per source;
-// a datagram whose fragments overlap is dropped whole (RFC 5722, RFC 8200; the same policy for IPv4, whose
-// overlaps only attackers send), and so are its later fragments until it times out. An exact repetition of a
-// fragment is dropped alone.
+// Putting fragments together again (RFC 791, RFC 8200 §4.5), for both families. A datagram whose fragments overlap
+// is dropped whole (RFC 5722, RFC 8200; the same policy for IPv4, whose overlaps only attackers send), and so are
+// its later fragments until it times out. An exact repetition of a fragment is dropped alone.
+//
+// Bounded per datagram, per source and per host. Where a limit is met, the oldest unfinished datagram makes room: of
+// the same source, or of all. So what never becomes whole is the first to go, and a flood from forged sources can
+// hurt only a datagram that takes longer to arrive than the flood needs to fill the table.
 
 import { assert } from '../assert.ts'
 import type { Packet } from '../buf/packet.ts'
+import type { PagePool } from '../buf/page.ts'
 import type { Counters, Drop } from '../counters.ts'
-import { after, type Machine, type Micros, NEVER, seconds } from '../time.ts'
-import { DeadlineHeap } from '../timers.ts'
+import { after, earlier, type Machine, type Micros, seconds } from '../time.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { AddressTable } from './address-table.ts'
+import { AgeList } from './age-list.ts'
+import { Datagram, type FragmentInfo, MAX_HEADERS, MAX_PAYLOAD } from './datagram.ts'
 
 /** RFC 8200 §4.5 says 60 seconds, RFC 1122 §3.3.2 between 60 and 120 for IPv4; Linux takes 30 for IPv4. */
 export const REASSEMBLY_TIMEOUT4 = seconds(30)
@@ -17,66 +22,15 @@ export const REASSEMBLY_TIMEOUT6 = seconds(60)
 /** Page bytes held by unfinished datagrams, of all sources together and of one. */
 export const REASSEMBLY_BYTES = 4 * 1_024 * 1_024
 export const REASSEMBLY_BYTES_PER_SOURCE = 1_024 * 1_024
-/** Fragments of one datagram: 64 KiB in pieces of 296 bytes. */
-export const FRAGMENTS_PER_DATAGRAM = 256
-/** Unfinished datagrams of one source. */
+/** Fragments of one datagram: 64 KiB in the pieces that the smallest MTU of IPv4 leaves, 48 bytes, and some more. */
+export const FRAGMENTS_PER_DATAGRAM = 1_536
+/** Unfinished datagrams of one source, and of all. */
 export const DATAGRAMS_PER_SOURCE = 64
-const MAX_PAYLOAD = 65_535
-
-/** What reassembly needs to know of one fragment. */
-export interface FragmentInfo {
-  source: IpAddress
-  destination: IpAddress
-  /** 0 for IPv6, whose datagrams are told apart by addresses and identification alone. */
-  protocol: number
-  identification: number
-  /** In bytes. */
-  offset: number
-  more: boolean
-}
-
-interface Piece {
-  readonly offset: number
-  readonly end: number
-  readonly packet: Packet
-}
-
-class Datagram {
-  readonly source: IpAddress
-  readonly destination: IpAddress
-  readonly protocol: number
-  readonly identification: number
-  /** In order of their offsets, never overlapping. */
-  readonly pieces: Piece[] = []
-  /** Payload bytes here so far. */
-  bytes = 0
-  /** Payload bytes in all; -1 until the last fragment came. */
-  total = -1
-  chargedBytes = 0
-  /** An overlap was seen: what comes is dropped until the time-out. */
-  poisoned = false
-  deadlineAt: Micros = NEVER
-  scheduledAt: Micros = NEVER
-  done = false
-
-  constructor(info: FragmentInfo) {
-    this.source = info.source
-    this.destination = info.destination
-    this.protocol = info.protocol
-    this.identification = info.identification
-  }
-
-  matches(info: FragmentInfo): boolean {
-    return (
-      this.identification === info.identification &&
-      this.protocol === info.protocol &&
-      this.destination.equals(info.destination)
-    )
-  }
-}
+export const DATAGRAM_LIMIT = 4_096
 
 interface Source {
   readonly address: IpAddress
+  /** The oldest first. */
   readonly datagrams: Datagram[]
   chargedBytes: number
 }
@@ -85,163 +39,172 @@ interface Source {
 export type Reassembled = Packet | null
 
 export class Reassembly implements Machine {
-  private readonly sources = new AddressTable<Source>()
-  private readonly heap = new DeadlineHeap<Datagram>()
-  private readonly counters: Counters
   /** Called with the first fragment of a datagram that timed out; it stays the caller's. */
   onTimeout: ((first: Packet, now: Micros) => void) | null = null
+  private readonly sources = new AddressTable<Source>()
+  /** One for each family, as their time-outs differ. */
+  private readonly ages4 = new AgeList<Datagram>()
+  private readonly ages6 = new AgeList<Datagram>()
+  private readonly counters: Counters
+  private readonly pool: PagePool
   private chargedBytes = 0
 
-  constructor(counters: Counters) {
+  constructor(counters: Counters, pool: PagePool) {
     this.counters = counters
+    this.pool = pool
   }
 
   /** Unfinished datagrams, for display and tests. */
   get pending(): number {
-    let count = 0
-    for (const source of this.sources.values()) count += source.datagrams.length
-    return count
+    return this.ages4.size + this.ages6.size
+  }
+
+  /** Bytes of the pages that they hold. */
+  get pendingBytes(): number {
+    return this.chargedBytes
   }
 
   /**
    * Takes a fragment whose data begins at its payload, networkAt at its IP header. Consumes it. Returns the whole
-   * datagram once complete: the first fragment's packet, headers as they were, with all the payload.
+   * datagram once complete: headers as in the first fragment, with all the payload.
    */
   insert(packet: Packet, info: FragmentInfo, now: Micros): Reassembled {
-    const length = packet.length
+    const { length } = packet
     const end = info.offset + length
     // All but the last carry a multiple of 8 bytes (RFC 8200 §4.5).
     if (length === 0 || (info.more && (length & 7) !== 0)) return this.discard(packet, 'fragmentMalformed')
+    if (packet.data - packet.networkAt > MAX_HEADERS) return this.discard(packet, 'fragmentMalformed')
     if (end > MAX_PAYLOAD) return this.discard(packet, 'fragmentTooLong')
     const source = this.sourceOf(info.source)
-    const datagram = this.datagramOf(source, info, now)
-    if (datagram === null) return this.discard(packet, 'fragmentLimitSource')
+    const datagram = source.datagrams.find((known) => known.matches(info)) ?? this.begin(source, info, now)
     if (datagram.poisoned) return this.discard(packet, 'fragmentOverlap')
-    const charge = packet.chargedBytes
-    if (source.chargedBytes + charge > REASSEMBLY_BYTES_PER_SOURCE) {
-      return this.refuse(source, datagram, packet, 'fragmentLimitSource')
+    const place = datagram.placeOf(info.offset, end, info.more)
+    if (place === 'duplicate') return this.discard(packet, 'fragmentDuplicate')
+    if (place === 'overlap') return this.poison(source, datagram, packet)
+    if (datagram.fragments >= FRAGMENTS_PER_DATAGRAM) return this.refuse(source, datagram, packet, 'fragmentTooMany')
+    const before = datagram.chargedBytes
+    this.makeRoom(source, datagram, datagram.costWith(packet) - before)
+    if (!datagram.put(place, info.offset, info.more, packet, this.pool)) {
+      return this.refuse(source, datagram, packet, 'noBuffer')
     }
-    if (this.chargedBytes + charge > REASSEMBLY_BYTES) {
-      return this.refuse(source, datagram, packet, 'fragmentLimitHost')
-    }
-    if (!this.place(source, datagram, { offset: info.offset, end, packet }, info.more)) return null
-    datagram.chargedBytes += charge
-    source.chargedBytes += charge
-    this.chargedBytes += charge
-    return datagram.total === datagram.bytes ? this.complete(source, datagram) : null
+    source.chargedBytes += datagram.chargedBytes - before
+    this.chargedBytes += datagram.chargedBytes - before
+    return datagram.isComplete ? this.complete(source, datagram) : null
   }
 
   deadline(): Micros {
-    return this.heap.next()
+    return earlier(this.ages4.deadline(), this.ages6.deadline())
   }
 
   poll(now: Micros): void {
-    for (let due = this.heap.takeDue(now); due !== null; due = this.heap.takeDue(now)) {
-      if (due.done) continue
-      this.counters.drops.fragmentTimeout += due.pieces.length
-      this.countFailure(due, true)
-      const first = due.pieces[0]
-      if (first !== undefined && first.offset === 0) this.onTimeout?.(first.packet, now)
-      this.remove(this.sourceOf(due.source), due)
+    for (const ages of [this.ages4, this.ages6]) {
+      for (let due = ages.oldest; due !== null && due.deadlineAt <= now; due = ages.oldest) this.timeOut(due, now)
     }
   }
 
   /** Forgets everything. */
   clear(): void {
-    for (const source of [...this.sources.values()]) {
-      for (const datagram of [...source.datagrams]) this.remove(source, datagram)
+    for (let oldest = this.oldest(null); oldest !== null; oldest = this.oldest(null)) {
+      this.remove(this.sourceOf(oldest.source), oldest)
     }
-    assert(this.chargedBytes === 0)
+    assert(this.chargedBytes === 0 && this.sources.size === 0)
   }
 
-  /** Puts the piece in its place and returns true; else drops it, with the whole datagram where it overlaps. */
-  private place(source: Source, datagram: Datagram, piece: Piece, more: boolean): boolean {
-    const { pieces } = datagram
-    if (pieces.length >= FRAGMENTS_PER_DATAGRAM) {
-      this.refuse(source, datagram, piece.packet, 'fragmentTooMany')
-      return false
+  private timeOut(datagram: Datagram, now: Micros): void {
+    if (!datagram.poisoned) {
+      const { first } = datagram
+      this.counters.drops.fragmentTimeout += datagram.fragments
+      this.countFailure(datagram, true)
+      if (first !== null) this.onTimeout?.(first, now)
     }
-    if (!more) {
-      const known = datagram.total
-      const beyond = pieces.length > 0 && pieces[pieces.length - 1]!.end > piece.end
-      if ((known >= 0 && known !== piece.end) || beyond) return this.poison(source, datagram, piece.packet)
-    } else if (datagram.total >= 0 && piece.end > datagram.total) return this.poison(source, datagram, piece.packet)
-    let index = pieces.length
-    while (index > 0 && pieces[index - 1]!.offset >= piece.offset) index--
-    const before = index > 0 ? pieces[index - 1]! : null
-    const behind = index < pieces.length ? pieces[index]! : null
-    if (behind !== null && behind.offset === piece.offset && behind.end === piece.end) {
-      this.discard(piece.packet, 'fragmentDuplicate')
-      return false
+    this.remove(this.sourceOf(datagram.source), datagram)
+  }
+
+  private begin(source: Source, info: FragmentInfo, now: Micros): Datagram {
+    if (source.datagrams.length >= DATAGRAMS_PER_SOURCE) this.evict(source.datagrams[0]!, 'fragmentLimitSource')
+    if (this.pending >= DATAGRAM_LIMIT) this.evict(this.oldest(null)!, 'fragmentLimitHost')
+    const datagram = new Datagram(info)
+    source.datagrams.push(datagram)
+    this.sources.set(source.address, source)
+    this.agesOf(datagram).add(datagram, after(now, timeoutOf(datagram)))
+    return datagram
+  }
+
+  /** Lets old datagrams go until `datagram` may grow by so many bytes. One datagram alone is within every limit. */
+  private makeRoom(source: Source, datagram: Datagram, growth: number): void {
+    while (source.chargedBytes + growth > REASSEMBLY_BYTES_PER_SOURCE) {
+      const oldest = source.datagrams.find((other) => other !== datagram)
+      assert(oldest !== undefined, 'one datagram beyond the limit of its source')
+      this.evict(oldest, 'fragmentLimitSource')
     }
-    if ((before !== null && before.end > piece.offset) || (behind !== null && behind.offset < piece.end)) {
-      return this.poison(source, datagram, piece.packet)
+    while (this.chargedBytes + growth > REASSEMBLY_BYTES) {
+      const oldest = this.oldest(datagram)
+      assert(oldest !== null, 'one datagram beyond the limit of the host')
+      this.evict(oldest, 'fragmentLimitHost')
     }
-    pieces.splice(index, 0, piece)
-    datagram.bytes += piece.end - piece.offset
-    if (!more) datagram.total = piece.end
-    return true
+  }
+
+  /** The one that began first, but for `except`. */
+  private oldest(except: Datagram | null): Datagram | null {
+    let a = this.ages4.oldest
+    let b = this.ages6.oldest
+    if (a !== null && a === except) a = a.newer
+    if (b !== null && b === except) b = b.newer
+    if (a === null || b === null) return a ?? b
+    return a.deadlineAt - REASSEMBLY_TIMEOUT4 <= b.deadlineAt - REASSEMBLY_TIMEOUT6 ? a : b
   }
 
   private complete(source: Source, datagram: Datagram): Packet {
-    const [first, ...rest] = datagram.pieces.splice(0)
-    assert(first !== undefined && first.offset === 0, 'complete without a beginning')
-    for (const piece of rest) first.packet.append(piece.packet)
+    this.uncharge(source, datagram)
+    const packet = datagram.take()
     this.remove(source, datagram)
-    first.packet.checksum = 'unchecked'
-    return first.packet
+    return packet
   }
 
-  private poison(source: Source, datagram: Datagram, packet: Packet): false {
-    this.counters.drops.fragmentOverlap += datagram.pieces.length
+  private poison(source: Source, datagram: Datagram, packet: Packet): null {
+    this.counters.drops.fragmentOverlap += datagram.fragments
     this.countFailure(datagram, false)
-    this.release(source, datagram)
+    this.uncharge(source, datagram)
+    datagram.release()
     datagram.poisoned = true
-    this.discard(packet, 'fragmentOverlap')
-    return false
+    return this.discard(packet, 'fragmentOverlap')
   }
 
-  /** A limit was met: the datagram cannot become whole, so all of it goes. */
+  /** The datagram cannot become whole, so all of it goes. */
   private refuse(source: Source, datagram: Datagram, packet: Packet, reason: Drop): null {
-    this.counters.drops[reason] += datagram.pieces.length
+    this.counters.drops[reason] += datagram.fragments
     this.countFailure(datagram, false)
     this.remove(source, datagram)
     return this.discard(packet, reason)
   }
 
-  private sourceOf(address: IpAddress): Source {
-    const known = this.sources.get(address)
-    if (known !== undefined) return known
-    return { address, datagrams: [], chargedBytes: 0 }
-  }
-
-  private datagramOf(source: Source, info: FragmentInfo, now: Micros): Datagram | null {
-    const known = source.datagrams.find((datagram) => datagram.matches(info))
-    if (known !== undefined) return known
-    if (source.datagrams.length >= DATAGRAMS_PER_SOURCE || this.sources.size >= SOURCE_LIMIT) return null
-    const datagram = new Datagram(info)
-    datagram.deadlineAt = after(now, info.source.family === 4 ? REASSEMBLY_TIMEOUT4 : REASSEMBLY_TIMEOUT6)
-    this.heap.schedule(datagram)
-    source.datagrams.push(datagram)
-    this.sources.set(source.address, source)
-    return datagram
+  private evict(datagram: Datagram, reason: Drop): void {
+    this.counters.drops[reason] += datagram.fragments
+    if (!datagram.poisoned) this.countFailure(datagram, false)
+    this.remove(this.sourceOf(datagram.source), datagram)
   }
 
   private remove(source: Source, datagram: Datagram): void {
-    this.release(source, datagram)
-    datagram.done = true
-    datagram.deadlineAt = NEVER
+    this.uncharge(source, datagram)
+    datagram.release()
+    this.agesOf(datagram).remove(datagram)
     const index = source.datagrams.indexOf(datagram)
     if (index >= 0) source.datagrams.splice(index, 1)
     if (source.datagrams.length === 0) this.sources.delete(source.address)
   }
 
-  private release(source: Source, datagram: Datagram): void {
-    for (const piece of datagram.pieces.splice(0)) piece.packet.release()
+  private uncharge(source: Source, datagram: Datagram): void {
     source.chargedBytes -= datagram.chargedBytes
     this.chargedBytes -= datagram.chargedBytes
     datagram.chargedBytes = 0
-    datagram.bytes = 0
+  }
+
+  private sourceOf(address: IpAddress): Source {
+    return this.sources.get(address) ?? { address, datagrams: [], chargedBytes: 0 }
+  }
+
+  private agesOf(datagram: Datagram): AgeList<Datagram> {
+    return datagram.source.family === 4 ? this.ages4 : this.ages6
   }
 
   private countFailure(datagram: Datagram, timeout: boolean): void {
@@ -262,5 +225,5 @@ export class Reassembly implements Machine {
   }
 }
 
-/** Sources with unfinished datagrams. A flood from forged ones fills it, and is counted; it empties by time-out. */
-export const SOURCE_LIMIT = 4_096
+const timeoutOf = (datagram: Datagram): Micros =>
+  datagram.source.family === 4 ? REASSEMBLY_TIMEOUT4 : REASSEMBLY_TIMEOUT6

@@ -30,6 +30,15 @@ export interface RouteOptions {
   kind?: Route['kind']
 }
 
+/** Which routes of a prefix are meant; what is left out may be anything. */
+export interface RouteMatch {
+  prefix: IpPrefix
+  gateway?: IpAddress | null
+  interfaceIndex?: number
+  metric?: number
+  origin?: RouteOrigin
+}
+
 /** Linux's: what it gives to IPv6 routes without one. */
 export const DEFAULT_METRIC6 = 1_024
 
@@ -54,7 +63,7 @@ export class RouteTable {
   private readonly table4 = new FamilyTable(32)
   private readonly table6 = new FamilyTable(128)
 
-  /** Adds a route, or replaces the one with the same prefix, metric and interface. False: the table is full. */
+  /** Adds a route, or replaces the one with the same prefix, metric, way and origin. False: the table is full. */
   add(options: RouteOptions): boolean {
     const prefix = options.prefix.network
     const family = prefix.address.family
@@ -88,18 +97,14 @@ export class RouteTable {
     return true
   }
 
-  /** Removes the routes of this prefix that match what is given, and returns how many. */
-  remove(match: { prefix: IpPrefix; gateway?: IpAddress; interfaceIndex?: number }): number {
+  /** Removes the routes of this prefix that match what is given, and returns how many. A gateway of null matches routes without. */
+  remove(match: RouteMatch): number {
     const prefix = match.prefix.network
     const table = prefix.address.family === 4 ? this.table4 : this.table6
     const level = table.byLength[prefix.length] ?? null
     const routes = level?.get(prefix.address)
     if (level === null || routes === undefined) return 0
-    const kept = routes.filter(
-      (route) =>
-        (match.gateway !== undefined && !(route.gateway?.equals(match.gateway) ?? false)) ||
-        (match.interfaceIndex !== undefined && route.interfaceIndex !== match.interfaceIndex),
-    )
+    const kept = routes.filter((route) => !matches(route, match))
     if (kept.length > 0) level.set(prefix.address, kept)
     else level.delete(prefix.address)
     if (level.size === 0) {
@@ -134,5 +139,13 @@ export class RouteTable {
 }
 
 const sameWay = (a: Route, b: Route): boolean =>
-  a.interfaceIndex === b.interfaceIndex &&
-  (a.gateway === null ? b.gateway === null : b.gateway !== null && a.gateway.equals(b.gateway))
+  a.interfaceIndex === b.interfaceIndex && a.origin === b.origin && sameGateway(a.gateway, b.gateway)
+
+const sameGateway = (a: IpAddress | null, b: IpAddress | null): boolean =>
+  a === null ? b === null : b !== null && a.equals(b)
+
+const matches = (route: Route, match: RouteMatch): boolean =>
+  (match.gateway === undefined || sameGateway(route.gateway, match.gateway)) &&
+  (match.interfaceIndex === undefined || route.interfaceIndex === match.interfaceIndex) &&
+  (match.metric === undefined || route.metric === match.metric) &&
+  (match.origin === undefined || route.origin === match.origin)

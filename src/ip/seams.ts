@@ -48,6 +48,7 @@ export interface Transport {
 /** How a packet is to be sent: constant per socket, so no packet costs a record. */
 export interface SendOptions {
   readonly protocol: number
+  /** 0: what routers advertise for the link, else the host's own default. */
   readonly hopLimit: number
   /** DSCP and ECN. */
   readonly trafficClass: number

@@ -16,6 +16,8 @@ const LABELS: readonly { prefix: IpPrefix; label: number }[] = [
 ]
 const LABEL_IPV4 = 4
 const LABEL_DEFAULT = 1
+const LINK_SCOPE = 2
+const AUTOCONF_BITS = 64
 
 function labelOf(address: IpAddress): number {
   if (address.family === 4) return LABEL_IPV4
@@ -23,32 +25,51 @@ function labelOf(address: IpAddress): number {
   return LABEL_DEFAULT
 }
 
-/** The best source on the outgoing interface, else on any other; null: there is none. */
+/**
+ * The best of this host's addresses for packets to `destination` that leave by `outgoing`; null: there is none. Ties go to
+ * the address that was there first.
+ */
 export function selectSource(
   destination: IpAddress,
   outgoing: Interface,
   others: readonly Interface[],
 ): IpAddress | null {
-  const onLink = best(destination, outgoing.addresses)
-  if (onLink !== null || destination.isLinkLocal) return onLink
+  const near = best(destination, outgoing.addresses)
+  // RFC 6724 §4: for these, only the addresses of the outgoing link will do.
+  if (destination.isLinkLocal || destination.isMulticast) return near?.address ?? null
   const elsewhere: InterfaceAddress[] = []
   for (const other of others) {
-    if (other !== outgoing) elsewhere.push(...other.addresses.filter(({ address }) => address.scope > 2))
+    if (other !== outgoing) elsewhere.push(...other.addresses.filter(({ address }) => address.scope > LINK_SCOPE))
   }
-  return best(destination, elsewhere)
+  const far = best(destination, elsewhere)
+  if (near === null || far === null) return (near ?? far)?.address ?? null
+  // Rule 5, the outgoing interface, decides what the first three leave open.
+  return prefersEarly(far, near, destination) === true ? far.address : near.address
 }
 
-function best(destination: IpAddress, candidates: readonly InterfaceAddress[]): IpAddress | null {
+function best(destination: IpAddress, candidates: readonly InterfaceAddress[]): InterfaceAddress | null {
   let winner: InterfaceAddress | null = null
   for (const candidate of candidates) {
     if (!candidate.usable || candidate.address.family !== destination.family) continue
-    if (winner === null || prefer(candidate, winner, destination)) winner = candidate
+    if (winner === null || prefers(candidate, winner, destination)) winner = candidate
   }
-  return winner === null ? null : winner.address
+  return winner
 }
 
-/** Whether `a` is the better source for the destination; on a tie the earlier one stays. */
-function prefer(a: InterfaceAddress, b: InterfaceAddress, destination: IpAddress): boolean {
+/** Whether `a` is the better source for the destination. */
+function prefers(a: InterfaceAddress, b: InterfaceAddress, destination: IpAddress): boolean {
+  const early = prefersEarly(a, b, destination)
+  if (early !== undefined) return early
+  // Rule 6: the same label as the destination.
+  const label = labelOf(destination)
+  const matchA = labelOf(a.address) === label
+  if (matchA !== (labelOf(b.address) === label)) return matchA
+  // Rule 8: the longest prefix in common.
+  return common(a, destination) > common(b, destination)
+}
+
+/** What rules 1 to 3 say; undefined: nothing. */
+function prefersEarly(a: InterfaceAddress, b: InterfaceAddress, destination: IpAddress): boolean | undefined {
   // Rule 1: the destination itself.
   if (a.address.equals(destination)) return true
   if (b.address.equals(destination)) return false
@@ -58,14 +79,11 @@ function prefer(a: InterfaceAddress, b: InterfaceAddress, destination: IpAddress
   if (scopeA < scopeB) return scopeA >= destination.scope
   if (scopeB < scopeA) return scopeB < destination.scope
   // Rule 3: not a deprecated one.
-  if (a.state !== b.state) return b.state === 'deprecated'
-  // Rule 6: the same label as the destination.
-  const label = labelOf(destination)
-  const matchA = labelOf(a.address) === label
-  if (matchA !== (labelOf(b.address) === label)) return matchA
-  // Rule 8: the longest prefix in common, not counted beyond the source's own prefix length.
-  return common(a, destination) > common(b, destination)
+  return a.state === b.state ? undefined : b.state === 'deprecated'
 }
 
-const common = (entry: InterfaceAddress, destination: IpAddress): number =>
-  Math.min(commonPrefixLength(entry.address, destination), entry.prefix.length)
+/** RFC 6724 §2.2: not counted beyond the source's own prefix, which for an autoconfigured address has 64 bits. */
+function common({ address, origin, prefix }: InterfaceAddress, destination: IpAddress): number {
+  const own = origin === 'autoconf' ? AUTOCONF_BITS : prefix.length
+  return Math.min(commonPrefixLength(address, destination), own)
+}

@@ -25,7 +25,7 @@ export class Ways {
 
   resolve(destination: IpAddress, options: WayOptions): Way | NoWay {
     if (destination.isUnspecified) return 'no-route'
-    if (this.context.interfaces.isLocal(destination)) return this.toSelf(destination, options)
+    if (this.isSelf(destination, options.interfaceIndex)) return this.toSelf(destination, options)
     if (needsInterface(destination)) return this.onLink(destination, options)
     const route = this.route(destination, options.interfaceIndex)
     if (route === null) return 'no-route'
@@ -33,16 +33,29 @@ export class Ways {
     if (route.kind === 'blackhole') return 'no-route'
     const outgoing = this.context.interfaces.byIndex(route.interfaceIndex)
     if (outgoing === undefined) return 'no-interface'
-    return this.way(destination, route.gateway ?? destination, outgoing, options.source ?? route.source)
+    const { source } = route
+    const routeSource = source !== null && this.context.interfaces.isLocal(source) ? source : null
+    return this.way(destination, route.gateway ?? destination, outgoing, options.source ?? routeSource)
   }
 
   /** The route for a destination over any interface, or over the given one (0: any). */
   route(destination: IpAddress, interfaceIndex: number): Route | null {
     const { interfaces, routes } = this.context
     return routes.lookup(destination, (route) => {
+      // A route that leads nowhere needs no interface.
+      if (route.kind !== 'unicast') return true
       if (interfaceIndex !== 0 && route.interfaceIndex !== interfaceIndex) return false
       return interfaces.byIndex(route.interfaceIndex)?.up === true
     })
+  }
+
+  /** A link-local address is ours only on links where we have it (RFC 4007 §6): elsewhere it may be a neighbour's. */
+  private isSelf(destination: IpAddress, interfaceIndex: number): boolean {
+    const { interfaces } = this.context
+    if (!interfaces.isLocal(destination)) return false
+    if (interfaceIndex === 0 || destination.family === 4 || !destination.isLinkLocal) return true
+    const on = interfaces.byIndex(interfaceIndex)
+    return on === undefined || on.isLoopback || on.find(destination)?.usable === true
   }
 
   private toSelf(destination: IpAddress, options: WayOptions): Way | NoWay {
@@ -79,7 +92,9 @@ export class Ways {
 
   private way(destination: IpAddress, nextHop: IpAddress, outgoing: Interface, wanted: IpAddress | null): Way | NoWay {
     if (!outgoing.up) return 'no-interface'
-    const source = wanted ?? selectSource(destination, outgoing, this.context.interfaces.all)
+    // An IPv4 router knows the networks of its own links best, so hosts speak to it from the one that they share.
+    const towards = destination.family === 4 ? nextHop : destination
+    const source = wanted ?? selectSource(towards, outgoing, this.context.interfaces.all)
     if (source === null) return 'no-source'
     return {
       source,

@@ -26,6 +26,8 @@ export interface DriverOptions {
 const DEFAULT_BUDGET = 64
 const DEFAULT_SPIN_MICROS = 50
 const MICROS_PER_MILLI = 1_000
+/** Of that time, how long one turn looks before other work gets its turn: a round of the event loop costs ten empty reads. */
+const LOOK_MICROS = 10
 /** The longest wait that setTimeout takes. */
 const LONGEST_MILLIS = 0x7fff_ffff
 
@@ -158,13 +160,13 @@ export class Driver {
 
   private turn(): void {
     if (this.closed) return
-    const now = this.clock.advance()
+    let now = this.clock.advance()
     this.counts.turns++
-    let frames = 0
-    for (let index = 0; index < this.devices.length; index++) {
-      const count = this.devices[index]!.drain(this.budget)
-      if (count >= this.budget) this.counts.fullBatches++
-      frames += count
+    let frames = this.drain()
+    if (frames === 0 && now - this.lastWorkAt < this.spinMicros && this.machine.deadline() > now) {
+      // The clock advances before each look, as before each batch.
+      for (const until = now + LOOK_MICROS; frames === 0 && now < until && !this.closed; frames = this.drain())
+        now = this.clock.advance()
     }
     this.counts.frames += frames
     this.machine.poll(now)
@@ -174,14 +176,25 @@ export class Driver {
     this.goOn(now)
   }
 
+  /** Hands over what waits at the devices, within the budget of each, and returns how many frames there were. */
+  private drain(): number {
+    let frames = 0
+    for (let index = 0; index < this.devices.length; index++) {
+      const count = this.devices[index]!.drain(this.budget)
+      if (count >= this.budget) this.counts.fullBatches++
+      frames += count
+    }
+    return frames
+  }
+
+  /** What the application caused leaves at once; the turn that follows looks for the answer. */
   private flush(): void {
     this.flushing = false
     if (this.closed) return
     const now = this.clock.advance()
     this.machine.poll(now)
-    if (this.closed || this.immediate !== null) return
-    if (this.machine.deadline() <= now) this.schedule()
-    else this.setTimer(now)
+    this.lastWorkAt = now
+    this.schedule()
   }
 
   private goOn(now: Micros): void {

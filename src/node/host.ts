@@ -1,4 +1,4 @@
-// A host in real time: a stack, one link to the world, the driver between them, and a capture if wanted. What
+// A host in real time: a stack, its links to the world, the driver between them, and a capture if wanted. What
 // `hourglass up`, `ping` and `trace` run, and what a program uses that wants a host of its own.
 
 import { PcapngWriter } from '../capture/pcapng-writer.ts'
@@ -7,8 +7,8 @@ import type { Interface } from '../ip/interface.ts'
 import { Cable } from '../link/cable.ts'
 import { captured, PacketCapture } from '../link/capture.ts'
 import type { Device } from '../link/device.ts'
-import type { EdgeDevice } from '../link/edge-device.ts'
 import { type LinkName, parseLinkName } from '../link/link-name.ts'
+import type { Random } from '../random.ts'
 import { Stack } from '../stack.ts'
 import { earlier, type Machine, type Micros } from '../time.ts'
 import { type IpAddress, IpPrefix } from '../wire/address.ts'
@@ -20,7 +20,8 @@ import { openLink } from './open-link.ts'
 import { CryptoRandom } from './random.ts'
 import { checkSystemSide, configureSystemSide } from './system-side.ts'
 
-export interface HostOptions {
+/** A link to the world and what the host is on it. */
+export interface HostLink {
   /** `tap:NAME` and the others of src/link/link-name.ts. */
   link: string
   /** Our addresses with their prefix lengths. */
@@ -33,108 +34,141 @@ export interface HostOptions {
   osAddresses?: readonly IpPrefix[]
   /** Exchange super-segments and partial checksums with the system. Default true. */
   offload?: boolean
-  /** A pcapng file to write; `-` is standard output. */
-  capture?: string
   /** Ask for routers and take addresses from them. Default false. */
   acceptRouters?: boolean
-  /** Pass on packets for others. Default false. */
-  forwarding?: boolean
   mac?: MacAddress
-  name?: string
   /** Probes for duplicates before an address is used. Default 1. */
   probes?: number
 }
 
+export interface HostOptions extends HostLink {
+  /** A pcapng file to write; `-` is standard output. */
+  capture?: string
+  /** Pass on packets for others. Default false. */
+  forwarding?: boolean
+  name?: string
+}
+
 /** How long ready() waits between two looks. */
 const READY_CHECK_MILLIS = 10
+/** How long ready() waits for routers: a probe of our address, three solicitations 4 s apart (RFC 4861 §10) but the last answered at once, a probe of theirs. */
+const ROUTER_WAIT_MILLIS = 10_000
 
 export class Host {
   readonly stack: Stack
   readonly clock: BatchClock
-  readonly interface: Interface
   readonly driver: Driver
-  /** The device broke, or the capture could not be written; told once each. The host stays to be closed. */
+  /** A device broke, or the capture could not be written; told once each. The host stays to be closed. */
   onFailure: ((error: Error) => void) | null = null
-  /** Packets that the capture had to leave out, because the disk was slower than the link. */
-  get captureLosses(): number {
-    return this.writer?.droppedRecords ?? 0
-  }
-  private readonly peer: Stack | null
+  private readonly random: Random
   private readonly writer: PcapngWriter | null
   private readonly file: CaptureFile | null
+  private readonly capture: PacketCapture | null
+  /** The hosts at the other ends of links of kind `mem`. */
+  private readonly peers: Stack[] = []
+  /** The interfaces that take addresses from routers. */
+  private readonly askers: Interface[] = []
   private closed = false
 
   /** Opens the link and brings the host up. Throws UsageError, EnvironmentError, NetError. */
   static async open(options: HostOptions): Promise<Host> {
-    const link = parseLinkName(options.link)
-    checkSystemSide(link, options.osAddresses ?? [])
-    const clock = new BatchClock()
-    clock.advance()
-    const random = new CryptoRandom()
-    const forwarding = options.forwarding ?? false
-    const stack = new Stack({ clock, random, name: options.name ?? 'hourglass', forwarding })
-    const writer = options.capture === undefined ? null : new PcapngWriter({ application: 'hourglass' })
-    const file = writer === null ? null : CaptureFile.open(options.capture!, writer)
+    checkLink(options)
+    const host = new Host(options)
     try {
-      if (link.kind === 'mem') {
-        const cable = new Cable(clock, { name: 'mem', ...(options.mtu === undefined ? {} : { mtu: options.mtu }) })
-        const peer = new Stack({ clock, random, name: 'peer' })
-        peer.addInterface({ name: 'mem', device: cable.b, addresses: options.osAddresses ?? [], probes: 0 })
-        return new Host(options, { stack, clock, writer, file, peer, device: cable.a, edge: null })
-      }
-      const mtu = options.mtu === undefined ? {} : { mtu: options.mtu }
-      const offload = options.offload ?? true
-      const edge = await openLink(link, { pool: stack.pool, counters: stack.counters, offload, ...mtu })
-      try {
-        configureSystemSide(link, edge.name, options.osAddresses ?? [], options.mtu)
-        return new Host(options, { stack, clock, writer, file, peer: null, device: edge, edge })
-      } catch (error) {
-        edge.close()
-        throw error
-      }
+      await host.addLink(options)
+      return host
     } catch (error) {
-      await file?.close()
+      await host.close()
       throw error
     }
   }
 
-  private constructor(options: HostOptions, parts: HostParts) {
-    const { stack, clock, writer, file, peer, edge } = parts
-    this.stack = stack
-    this.clock = clock
-    this.peer = peer
-    this.writer = writer
-    this.file = file
-    if (file !== null) file.onFailure = (error) => this.onFailure?.(error)
-    const capture = writer === null ? null : new PacketCapture(writer)
-    // The wrapper is a device of the same kind: what was an edge device still is one.
-    const outerEdge = edge === null || capture === null ? edge : captured(edge, capture, clock)
-    const outer = outerEdge ?? (capture === null ? parts.device : captured(parts.device, capture, clock))
-    for (const { address } of options.addresses ?? []) capture?.addName(address, stack.name)
-    this.interface = stack.addInterface({
-      name: parts.device.name,
-      device: outer,
-      addresses: options.addresses ?? [],
-      acceptRouters: options.acceptRouters ?? false,
-      probes: peer === null ? (options.probes ?? 1) : 0,
-      ...(options.mac === undefined ? {} : { mac: options.mac }),
-      ...(options.mtu === undefined ? {} : { mtu: Math.min(options.mtu, parts.device.mtu) }),
+  private constructor(options: HostOptions) {
+    this.clock = new BatchClock()
+    this.clock.advance()
+    this.random = new CryptoRandom()
+    this.stack = new Stack({
+      clock: this.clock,
+      random: this.random,
+      name: options.name ?? 'hourglass',
+      forwarding: options.forwarding ?? false,
     })
-    for (const gateway of options.gateways ?? []) stack.addGateway(gateway)
+    this.writer = options.capture === undefined ? null : new PcapngWriter({ application: 'hourglass' })
+    this.file = this.writer === null ? null : CaptureFile.open(options.capture!, this.writer)
+    if (this.file !== null) this.file.onFailure = (error) => this.onFailure?.(error)
+    this.capture = this.writer === null ? null : new PacketCapture(this.writer)
     this.driver = new Driver({
-      machine: peer === null ? stack : together(stack, peer),
-      clock,
-      devices: outerEdge === null ? [] : [outerEdge],
+      machine: together(this.stack, this.peers),
+      clock: this.clock,
       onFailure: (_device, error) => this.onFailure?.(error),
     })
-    stack.onWork = () => this.driver.wake()
+    this.stack.onWork = () => this.driver.wake()
   }
 
-  /** Resolves when no address waits to be known as unique any more. */
+  /** The first link's. */
+  get interface(): Interface {
+    return this.stack.interfaces.all[1]!
+  }
+
+  /** Packets that the capture had to leave out, because the disk was slower than the link. */
+  get captureLosses(): number {
+    return this.writer?.droppedRecords ?? 0
+  }
+
+  /** Opens one more link. Throws UsageError, EnvironmentError, NetError; the host is then as before. */
+  async addLink(options: HostLink): Promise<Interface> {
+    const link = checkLink(options)
+    const mtu = options.mtu === undefined ? {} : { mtu: options.mtu }
+    if (link.kind === 'mem') {
+      const cable = new Cable(this.clock, { name: 'mem', ...mtu })
+      const peer = new Stack({ clock: this.clock, random: this.random, name: 'peer' })
+      peer.addInterface({ name: 'mem', device: cable.b, addresses: options.osAddresses ?? [], probes: 0 })
+      this.peers.push(peer)
+      const device = this.capture === null ? cable.a : captured(cable.a, this.capture, this.clock)
+      return this.attach(device, { ...options, probes: 0 })
+    }
+    const { pool, counters } = this.stack
+    const edge = await openLink(link, { pool, counters, offload: options.offload ?? true, ...mtu })
+    try {
+      configureSystemSide(link, edge.name, options.osAddresses ?? [], options.mtu)
+      const device = this.capture === null ? edge : captured(edge, this.capture, this.clock)
+      const added = this.attach(device, options)
+      this.driver.add(device)
+      return added
+    } catch (error) {
+      edge.close()
+      throw error
+    }
+  }
+
+  private attach(device: Device, options: HostLink): Interface {
+    const { stack } = this
+    for (const { address } of options.addresses ?? []) this.capture?.addName(address, stack.name)
+    const added = stack.addInterface({
+      name: device.name,
+      device,
+      addresses: options.addresses ?? [],
+      acceptRouters: options.acceptRouters ?? false,
+      probes: options.probes ?? 1,
+      ...(options.mac === undefined ? {} : { mac: options.mac }),
+      ...(options.mtu === undefined ? {} : { mtu: Math.min(options.mtu, device.mtu) }),
+    })
+    for (const gateway of options.gateways ?? []) stack.addGateway(gateway, added)
+    if (options.acceptRouters === true && added.isEthernet) this.askers.push(added)
+    return added
+  }
+
+  /** Resolves when no address waits to be known as unique any more; on a link that asks for routers, when one gave an address or none answered for some time. */
   async ready(): Promise<void> {
-    while (this.stack.settling && !this.closed) {
+    const patience = Date.now() + ROUTER_WAIT_MILLIS
+    while (!this.closed && (this.stack.settling || (this.asksRouters && Date.now() < patience))) {
       await new Promise((resolve) => setTimeout(resolve, READY_CHECK_MILLIS))
     }
+  }
+
+  /** Whether an interface that takes addresses from routers has none yet. */
+  private get asksRouters(): boolean {
+    return this.askers.some((on) => !on.addresses.some(({ origin, usable }) => origin === 'autoconf' && usable))
   }
 
   /** Writes the capture's rest at once: for exits that cannot wait. */
@@ -142,35 +176,37 @@ export class Host {
     this.file?.flushSync()
   }
 
-  /** Stops, gives the device back, and writes the capture to its end. A second call does nothing. */
+  /** Stops, gives the devices back, and writes the capture to its end; rejects where that fails and onFailure was not there to tell. A second call does nothing. */
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
     this.driver.close()
     this.stack.close()
-    this.peer?.close()
-    await this.file?.close()
+    for (const peer of this.peers) peer.close()
+    try {
+      await this.file?.close()
+    } catch (error) {
+      if (this.onFailure === null) throw error
+    }
   }
 }
 
-interface HostParts {
-  readonly stack: Stack
-  readonly clock: BatchClock
-  readonly writer: PcapngWriter | null
-  readonly file: CaptureFile | null
-  readonly peer: Stack | null
-  readonly device: Device
-  /** The same device, where it reaches outside the process. */
-  readonly edge: EdgeDevice | null
+/** The link that the options name, once everything is known to fit it. */
+function checkLink(options: HostLink): LinkName {
+  const link = parseLinkName(options.link)
+  checkSystemSide(link, options.osAddresses ?? [])
+  checkLinkAddresses(link, options.addresses ?? [])
+  checkGateways(options.gateways ?? [], options.addresses ?? [])
+  return link
 }
 
-/** Two machines that the driver runs as one. */
-function together(a: Machine, b: Machine): Machine {
+/** Machines that the driver runs as one. */
+function together(first: Machine, others: readonly Machine[]): Machine {
   return {
-    deadline: () => earlier(a.deadline(), b.deadline()),
+    deadline: () => others.reduce((least, machine) => earlier(least, machine.deadline()), first.deadline()),
     poll: (now: Micros) => {
-      a.poll(now)
-      b.poll(now)
+      first.poll(now)
+      for (const machine of others) machine.poll(now)
     },
   }
 }
@@ -185,5 +221,12 @@ export function neighborPrefix(address: IpAddress, own: readonly IpPrefix[]): Ip
 export function checkLinkAddresses(link: LinkName, addresses: readonly IpPrefix[]): void {
   if (link.kind === 'raw' && addresses.some(({ address }) => address.family !== link.remote.family)) {
     throw new UsageError(`the link raw: carries packets to ${link.remote} only: give addresses of its family`)
+  }
+}
+
+function checkGateways(gateways: readonly IpAddress[], addresses: readonly IpPrefix[]): void {
+  for (const gateway of gateways) {
+    if (gateway.isLinkLocal || addresses.some((prefix) => prefix.contains(gateway))) continue
+    throw new UsageError(`the gateway ${gateway} is on no network of this host: give an address of its network`)
   }
 }

@@ -23,14 +23,10 @@ export interface Libc {
 export const EPERM = 1
 export const EINTR = 4
 export const EIO = 5
-export const ENXIO = 6
-export const EBADF = 9
 export const EAGAIN = 11
 export const ENOMEM = 12
 export const EBUSY = 16
-export const ENODEV = 19
 export const EINVAL = 22
-export const EBADFD = 77
 export const ENOBUFS = 105
 
 type NativeCall = (...values: number[]) => number

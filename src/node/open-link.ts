@@ -14,8 +14,8 @@ import { EnvironmentError, UsageError } from '../errors.ts'
 import type { EdgeDevice } from '../link/edge-device.ts'
 import type { LinkName } from '../link/link-name.ts'
 import { loadLibc } from './libc.ts'
+import { openTap } from './open-tap.ts'
 import { openRawLink } from './raw-socket.ts'
-import { openTap } from './tap.ts'
 
 export interface LinkOptions {
   readonly pool: PagePool

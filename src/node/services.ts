@@ -24,7 +24,8 @@ const CHARGEN_LINES = 6
 
 /** The names that `echo,discard` lists. Throws UsageError. */
 export function parseServices(text: string): ServiceName[] {
-  return text.split(',').map((name) => {
+  return text.split(',').map((name, index, all) => {
+    if (all.indexOf(name) < index) throw new UsageError(`the service '${name}' is given twice`)
     if (Object.hasOwn(SERVICE_PORTS, name)) return name as ServiceName
     throw new UsageError(`'${name}' is not a service: choose from ${Object.keys(SERVICE_PORTS).join(', ')}`)
   })

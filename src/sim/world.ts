@@ -58,8 +58,9 @@ export interface AttachOptions extends Partial<Omit<StackInterfaceOptions, 'devi
   faults?: Faults
 }
 
-interface Sleeper extends Timed {
-  wake(): void
+/** All who sleep until the same instant: they are woken in the order in which they fell asleep. */
+interface Sleepers extends Timed {
+  readonly wakes: (() => void)[]
 }
 
 /** 2026-01-01T00:00:00Z. */
@@ -78,7 +79,9 @@ export class World {
   private readonly capture: CaptureSink | null
   private readonly pool: PagePool | null
   private readonly faults = new Map<Interface, FaultyDevice>()
-  private readonly sleepers = new DeadlineHeap<Sleeper>()
+  private readonly switches: Switch[] = []
+  private readonly sleepers = new DeadlineHeap<Sleepers>()
+  private readonly sleepersAt = new Map<Micros, Sleepers>()
 
   constructor(options: WorldOptions) {
     this.clock = new VirtualClock(options.startWall ?? START_WALL)
@@ -140,7 +143,9 @@ export class World {
   }
 
   switch(options: SwitchOptions = {}): Switch {
-    return new Switch(this.clock, options)
+    const made = new Switch(this.clock, options)
+    this.switches.push(made)
+    return made
   }
 
   /** The earliest instant at which something happens; NEVER: nothing will. */
@@ -156,7 +161,10 @@ export class World {
     if (next > until || next === NEVER) return false
     this.clock.advance(next)
     const now = this.clock.now()
-    for (let one = this.sleepers.takeDue(now); one !== null; one = this.sleepers.takeDue(now)) one.wake()
+    for (let due = this.sleepers.takeDue(now); due !== null; due = this.sleepers.takeDue(now)) {
+      this.sleepersAt.delete(due.deadlineAt)
+      for (const wake of due.wakes) wake()
+    }
     for (const host of this.hosts) if (host.deadline() <= now) host.poll(now)
     return true
   }
@@ -197,15 +205,24 @@ export class World {
 
   /** Resolves after some virtual time; something must run the world meanwhile. */
   sleep(length: Micros): Promise<void> {
+    const deadlineAt = (this.now + length) as Micros
+    let sleepers = this.sleepersAt.get(deadlineAt)
+    if (sleepers === undefined) {
+      sleepers = { deadlineAt, scheduledAt: NEVER, wakes: [] }
+      this.sleepersAt.set(deadlineAt, sleepers)
+      this.sleepers.schedule(sleepers)
+    }
+    const { wakes } = sleepers
     return new Promise((wake) => {
-      this.sleepers.schedule({ deadlineAt: (this.now + length) as Micros, scheduledAt: NEVER, wake })
+      wakes.push(wake)
     })
   }
 
-  /** Closes all hosts and cables: every page goes back. */
+  /** Closes all hosts, cables and switches: every page goes back. */
   close(): void {
     for (const host of this.hosts) host.close()
     for (const cable of this.cables) cable.close()
+    for (const one of this.switches) one.close()
   }
 }
 

@@ -48,7 +48,7 @@ export class IcmpSocket implements EchoClient {
   private readonly stack: Stack
   private closed = false
 
-  /** `identifier` 0: a free one. Throws NetError: EADDRINUSE, EMFILE. */
+  /** `identifier` 0: a free one. Throws NetError: EADDRINUSE, EINVAL, EMFILE. */
   constructor(stack: Stack, family: Family, identifier = 0) {
     this.stack = stack
     this.family = family
@@ -72,7 +72,7 @@ export class IcmpSocket implements EchoClient {
     const packet = this.build(way, sequence, payload)
     const sendOptions: SendOptions = {
       protocol: this.family === 4 ? PROTOCOL_ICMP4 : PROTOCOL_ICMP6,
-      hopLimit: options.hopLimit ?? 64,
+      hopLimit: options.hopLimit ?? 0,
       trafficClass: options.trafficClass ?? 0,
       dontFragment: options.dontFragment ?? false,
       routerAlert: false,

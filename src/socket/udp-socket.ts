@@ -58,9 +58,16 @@ export class UdpSocket {
     return this.endpoint.closed
   }
 
-  /** Fixes the peer: only its datagrams are received, and ICMP errors about ours reach the next operation. */
+  /**
+   * Fixes the peer: only its datagrams are received, and ICMP errors about ours reach the next operation. Throws NetError:
+   * EAFNOSUPPORT, EINVAL, EBADF.
+   */
   connect(address: IpAddress, port: number): void {
     this.ensureOpen('connect')
+    const { family, v6Only } = this.endpoint
+    if (address.family !== family && (family === 4 || v6Only)) throw new NetError('EAFNOSUPPORT', `connect ${address}`)
+    if (!(Number.isInteger(port) && port >= 1 && port <= 65_535))
+      throw new NetError('EINVAL', `connect to port ${port}`)
     this.endpoint.remoteAddress = address
     this.endpoint.remotePort = port
     this.endpoint.way = null
@@ -132,6 +139,7 @@ export class UdpSocket {
   /** Waits for a datagram. Rejects with NetError (ECONNREFUSED … after connect, EBADF when closed) or the signal's reason. */
   async receive(options: { signal?: AbortSignal } = {}): Promise<Datagram> {
     for (;;) {
+      options.signal?.throwIfAborted()
       this.ensureOpen('receive')
       const datagram = this.tryReceive()
       if (datagram !== null) return datagram

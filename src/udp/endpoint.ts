@@ -37,7 +37,8 @@ export class UdpEndpoint {
   remotePort = 0
   /** Sending to a broadcast address is allowed (SO_BROADCAST). */
   broadcast = false
-  hopLimit = 64
+  /** 0: the link's or the host's default. */
+  hopLimit = 0
   multicastHopLimit = 1
   trafficClass = 0
   /** Too large datagrams are refused, not fragmented (IP_MTU_DISCOVER). */
@@ -55,6 +56,8 @@ export class UdpEndpoint {
   announced = false
   /** The way of the last datagram. */
   way: Way | null = null
+  /** The interface that was asked for when it was resolved; 0: any. */
+  wayInterfaceIndex = 0
   droppedDatagrams = 0
 
   constructor(options: UdpOptions, address: IpAddress, port: number) {

@@ -64,7 +64,7 @@ export class Udp implements Transport, Machine {
   /** Rewritten for each datagram. */
   private readonly options: { -readonly [Name in keyof SendOptions]: SendOptions[Name] } = {
     protocol: PROTOCOL_UDP,
-    hopLimit: 64,
+    hopLimit: 0,
     trafficClass: 0,
     dontFragment: false,
     routerAlert: false,
@@ -125,7 +125,8 @@ export class Udp implements Transport, Machine {
   ): NetErrorCode | null {
     const isV4 = target.address.family === 4
     if (length > (isV4 ? MAX_PAYLOAD4 : MAX_PAYLOAD6)) return 'EMSGSIZE'
-    if (target.port < 1) return 'EINVAL'
+    if (!(Number.isInteger(target.port) && target.port >= 1 && target.port <= 65_535)) return 'EINVAL'
+    if (isV4 ? endpoint.family === 6 && endpoint.v6Only : endpoint.family === 4) return 'EAFNOSUPPORT'
     const output = isV4 ? this.parts.ipv4 : this.parts.ipv6
     const way = this.wayTo(endpoint, output, target)
     if (typeof way === 'string') return codeOfNoWay(way)
@@ -156,7 +157,8 @@ export class Udp implements Transport, Machine {
     const { view } = packet.page
     const sourcePort = udpSourcePort(view, packet.data)
     const endpoints = this.byPort.get(udpDestinationPort(view, packet.data))
-    if (packet.linkCast !== 'host' || destination.isMulticast || destination.isLimitedBroadcast) {
+    const isForMany = packet.linkCast !== 'host' || destination.isMulticast
+    if (isForMany || (isV4 && this.parts.addresses.isBroadcast(destination))) {
       return this.deliverToAll(packet, endpoints, source, sourcePort, destination, isV4)
     }
     let best: UdpEndpoint | null = null
@@ -182,12 +184,13 @@ export class Udp implements Transport, Machine {
     let matched = false
     for (const endpoint of endpoints) {
       // The quoted packet is ours: its destination is the endpoint's peer, its source the endpoint itself.
-      if (endpoint.score(error.destination, destinationPort, error.source, 0) < 0 && endpoint.interfaceIndex === 0)
-        continue
+      if (endpoint.score(error.destination, destinationPort, error.source, endpoint.interfaceIndex) < 0) continue
       matched = true
       endpoint.onIcmpError?.(error, destinationPort)
       const code = codeOfIcmp(error.kind)
       if (endpoint.remoteAddress === null || code === null) continue
+      // Who lets datagrams be fragmented need not know.
+      if (code === 'EMSGSIZE' && !endpoint.dontFragment) continue
       endpoint.pendingError = code
       this.announce(endpoint)
     }
@@ -273,18 +276,19 @@ export class Udp implements Transport, Machine {
 
   private wayTo(endpoint: UdpEndpoint, output: IpOutput, target: UdpTarget): Way | NoWay {
     const cached = endpoint.way
-    if (cached?.destination.equals(target.address) && output.isFresh(cached)) {
-      const sameInterface = target.interfaceIndex === 0 || target.interfaceIndex === cached.interfaceIndex
-      if (sameInterface && (target.source === null || target.source.equals(cached.source))) return cached
+    const interfaceIndex =
+      target.interfaceIndex ||
+      endpoint.interfaceIndex ||
+      (target.address.isMulticast ? endpoint.multicastInterfaceIndex : 0)
+    if (cached?.destination.equals(target.address) && endpoint.wayInterfaceIndex === interfaceIndex) {
+      if ((target.source === null || target.source.equals(cached.source)) && output.isFresh(cached)) return cached
     }
     const { localAddress } = endpoint
     const isBound =
       !localAddress.isUnspecified && !localAddress.isMulticast && localAddress.family === target.address.family
     this.wayOptions.source = target.source ?? (isBound ? localAddress : null)
-    this.wayOptions.interfaceIndex =
-      target.interfaceIndex ||
-      endpoint.interfaceIndex ||
-      (target.address.isMulticast ? endpoint.multicastInterfaceIndex : 0)
+    this.wayOptions.interfaceIndex = interfaceIndex
+    endpoint.wayInterfaceIndex = interfaceIndex
     const way = output.resolve(target.address, this.wayOptions)
     // A source for one datagram alone is not the socket's.
     if (typeof way !== 'string') endpoint.way = target.source === null ? way : null

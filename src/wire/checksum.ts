@@ -11,11 +11,13 @@ export interface Octets {
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
-/** Folds a sum into 16 bits. */
+/** Folds a sum into 16 bits. Without a remainder of doubles, which costs more than a whole IPv4 header's sum. */
 export function fold(sum: number): number {
-  let folded = sum
-  while (folded > 0xffff) folded = (folded % 0x1_0000) + Math.floor(folded / 0x1_0000)
-  return folded
+  const low = sum >>> 0
+  const high = (sum - low) / 0x1_0000_0000
+  const once = (low >>> 16) + (low & 0xffff) + (high >>> 16) + (high & 0xffff)
+  const twice = (once >>> 16) + (once & 0xffff)
+  return (twice >>> 16) + (twice & 0xffff)
 }
 
 export const swap16 = (value: number): number => ((value & 0xff) << 8) | (value >>> 8)

@@ -30,6 +30,8 @@ export const UNREACHABLE6_REJECT_ROUTE = 6
 export const PROBLEM6_HEADER = 0
 export const PROBLEM6_NEXT_HEADER = 1
 export const PROBLEM6_OPTION = 2
+/** RFC 7112 §5. */
+export const PROBLEM6_INCOMPLETE_CHAIN = 3
 
 /** Types below 128 are errors. */
 export const isIcmp6Error = (type: number): boolean => type < 128

@@ -4,12 +4,15 @@
 //   idle    prints `idle N` with the milliseconds of CPU used in the next two seconds
 //   gso     sends a TCP super-segment and prints `gso true` where the device took it
 //   pieces  sends an echo request whose payload is in fragments, and prints `pieces true`
+//   ask     sends a datagram to port 4001
 //   count   prints the counters
 //   quit    closes everything and prints `closed`; the process must then end by itself
 
 import { createInterface } from 'node:readline'
+import { openInherited } from '../../native-free-fallback/inherited-fd.ts'
+import { openMacvtap } from '../../native-free-fallback/macvtap.ts'
 import { HEADROOM, Packet } from '../../src/buf/packet.ts'
-import { PagePool } from '../../src/buf/page.ts'
+import { PagePool, SMALL_PAGE } from '../../src/buf/page.ts'
 import { Counters, nonZero } from '../../src/counters.ts'
 import type { EdgeDevice } from '../../src/link/edge-device.ts'
 import { parseLinkName } from '../../src/link/link-name.ts'
@@ -17,8 +20,8 @@ import { BatchClock } from '../../src/node/clock.ts'
 import { Driver } from '../../src/node/driver.ts'
 import { loadLibc } from '../../src/node/libc.ts'
 import { openLink } from '../../src/node/open-link.ts'
+import { openTap } from '../../src/node/open-tap.ts'
 import type { ReadinessKind } from '../../src/node/readiness.ts'
-import { openTap } from '../../src/node/tap.ts'
 import { IpAddress } from '../../src/wire/address.ts'
 import { complement, fold, sumOctets } from '../../src/wire/checksum.ts'
 import { BROADCAST_MAC, ETHERNET_HEADER, ETHERTYPE_IPV4, emitEthernet, MacAddress } from '../../src/wire/ethernet.ts'
@@ -32,6 +35,9 @@ const options = { pool, counters, offload: offload === 'on' }
 
 async function open(): Promise<EdgeDevice> {
   const link = parseLinkName(linkText.replace('$TAP_FD', process.env.TAP_FD ?? ''))
+  const { kind } = link
+  if (readiness === 'polled' && kind === 'macvtap') return openMacvtap(link.name, { ...options, reading: 'polled' })
+  if (readiness === 'polled' && kind === 'fd') return openInherited(link.fd, { ...options, reading: 'polled' })
   if (readiness === '' || (link.kind !== 'tap' && link.kind !== 'tun')) return openLink(link, options)
   return openTap(await loadLibc(), {
     ...options,
@@ -53,11 +59,16 @@ const driver = new Driver({
   onFailure: (failed, error) => console.log(`failure ${failed.name}: ${error.message}`),
 })
 let told = false
+let replies = 0
+const isEchoReply = ({ page }: Packet, at: number): boolean =>
+  ipv4Protocol(page.view, at) === 1 && page.view.getUint8(at + 20) === 0
+
 machine.onPacket = (packet) => {
   const at = packet.data + (device.medium === 'ethernet' ? ETHERNET_HEADER : 0)
   if (at % 4 !== 0) console.log('misaligned')
-  if (told || packet.length < 40 || packet.page.view.getUint8(at) >>> 4 !== 4) return
-  if (ipv4Protocol(packet.page.view, at) !== 17) return
+  if (packet.length < 28 || packet.page.view.getUint8(at) >>> 4 !== 4) return
+  if (isEchoReply(packet, at)) console.log(`answered: ${++replies}`)
+  if (told || ipv4Protocol(packet.page.view, at) !== 17) return
   told = true
   console.log(`datagram ${packet.checksum}`)
 }
@@ -111,23 +122,35 @@ function sendSuperSegment(): boolean {
   return send(packet)
 }
 
-/** Headers in one page, the payload in pieces of another: more pieces than one writev takes where `count` says so. */
+/** An echo request with its headers in one page and its payload in `count` pieces of another: 100 are more than one writev takes. */
 function sendPieces(count: number): boolean {
-  const bytes = 8 * count
-  const packet = datagram(1, 8, bytes)
+  const packet = datagram(1, 8, 0)
   const { view } = packet.page
-  const at = packet.transportAt
-  view.setUint8(at, 8)
-  view.setUint16(at + 2, complement(sumOctets(packet.page, at, 8 + bytes)))
-  const page = packet.page
-  packet.tail -= bytes
-  for (let index = 0; index < count; index++) packet.addFragment(page, at + 8 + index * 8, 8)
+  view.setUint16(packet.transportAt - 18, 28 + 8 * count)
+  view.setUint16(packet.transportAt - 10, 0)
+  view.setUint16(packet.transportAt - 10, complement(sumOctets(packet.page, packet.transportAt - 20, 20)))
+  view.setUint8(packet.transportAt, 8)
+  const payload = pool.take(SMALL_PAGE)!
+  payload.bytes.fill(count, 0, 8 * count)
+  const sum = sumOctets(packet.page, packet.transportAt, 8) + sumOctets(payload, 0, 8 * count)
+  view.setUint16(packet.transportAt + 2, complement(sum))
+  for (let index = 0; index < count; index++) packet.addFragment(payload, index * 8, 8)
+  payload.release()
+  return send(packet)
+}
+
+/** Without a checksum, as RFC 768 allows. */
+function sendDatagram(): boolean {
+  const packet = datagram(17, 8, 5)
+  packet.page.view.setUint32(packet.transportAt, (4_000 << 16) | 4_001)
+  packet.page.view.setUint16(packet.transportAt + 4, 13)
   return send(packet)
 }
 
 async function obey(word: string): Promise<void> {
   if (word === 'gso') console.log(`gso ${sendSuperSegment()}`)
   else if (word === 'pieces') console.log(`pieces ${sendPieces(5)} ${sendPieces(100)}`)
+  else if (word === 'ask') console.log(`asked ${sendDatagram()}`)
   else if (word === 'count') console.log(`counts ${JSON.stringify(Object.fromEntries(nonZero(counters)))}`)
   else if (word === 'idle') {
     const before = process.cpuUsage()
@@ -138,6 +161,7 @@ async function obey(word: string): Promise<void> {
     driver.close()
     device.close()
     input.close()
+    process.stdin.destroy()
     console.log(`closed, ${pool.inUse} pages in use`)
   }
 }

@@ -1,5 +1,8 @@
 // Devices against the Linux kernel, each in a network namespace of its own.
 
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { connect, type Namespace, needRoot, type Running, withNamespace } from '../support/namespace.ts'
 import { hasTool } from '../support/tools.ts'
@@ -14,6 +17,14 @@ socket.on('message', (message) => { console.log('answer ' + message); socket.clo
 const send = () => socket.send('hello', 7, '10.9.8.2')
 const timer = setInterval(send, 200)
 send()`
+
+/** Answers the first datagram to 127.0.0.1:4001. */
+const ANSWER_ONE = `
+const socket = require('node:dgram').createSocket('udp4')
+socket.once('message', (message, { port, address }) => socket.send('yes', port, address))
+socket.bind(4001, '127.0.0.1', () => console.log('bound'))`
+
+const ORDINARY_USER = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--inh-caps=-all']
 
 async function addressed(namespace: Namespace, device: string): Promise<void> {
   await namespace.must(`ip addr add 10.9.8.1/24 dev ${device}`)
@@ -62,14 +73,15 @@ describe.skipIf(!root)('a TAP or TUN device', () => {
           expect(received).toMatch(/IcmpInCsumErrors +0 /)
         }))
 
-  it('has the kernel cut a super-segment where offloads are on', () =>
+  it('hands a super-segment with a partial checksum over whole where offloads are on', () =>
     withNamespace(async (namespace) => {
       const host = await start(namespace, 'tun:hg0')
       await addressed(namespace, 'hg0')
       tell(host, 'gso')
       await host.printed(/gso true/)
-      const counts = await namespace.must('nstat -az TcpInSegs TcpInCsumErrors')
-      expect(counts).toMatch(/TcpInSegs +7 /)
+      const counts = await namespace.must('nstat -az IpExtInOctets TcpOutRsts TcpInCsumErrors')
+      expect(counts).toMatch(/IpExtInOctets +10176 /)
+      expect(counts).toMatch(/TcpOutRsts +1 /)
       expect(counts).toMatch(/TcpInCsumErrors +0 /)
       await expectCleanEnd(host)
     }))
@@ -113,7 +125,7 @@ describe.skipIf(!root)('a TAP or TUN device', () => {
       await expectCleanEnd(await start(namespace, 'tap:hg0'))
     }))
 
-  it.skipIf(!hasTool('setpriv'))('says what an ordinary user lacks, and works once the device is made for him', () =>
+  it.skipIf(!hasTool('setpriv'))('says what an ordinary user lacks', () =>
     withNamespace(async (namespace) => {
       const as = [
         'setpriv',
@@ -135,8 +147,12 @@ describe.skipIf(!root)('a TAP or TUN device', () => {
 })
 
 describe.skipIf(!root)('a macvtap device', () => {
-  for (const offload of ['on', 'off'])
-    it(`carries frames both ways with offloads ${offload}, without native code`, () =>
+  for (const [offload, reading] of [
+    ['on', 'pipe'],
+    ['off', 'pipe'],
+    ['on', 'polled'],
+  ] as const)
+    it(`carries frames both ways with offloads ${offload}, ${reading}, without native code`, () =>
       withNamespace(async (near) =>
         withNamespace(async (far) => {
           await connect(
@@ -145,7 +161,7 @@ describe.skipIf(!root)('a macvtap device', () => {
           )
           await near.must('ip link add link low0 name mv0 type macvtap mode bridge')
           await near.must('ip link set mv0 up')
-          const host = await start(near, 'macvtap:mv0', offload)
+          const host = await start(near, 'macvtap:mv0', offload, '10.9.8.2', '10.9.8.1', reading)
           await expectPings(far, '-i 0.01', 10)
           await expectPings(far, '-f -s 1472', 300)
           expect(await far.must(['node', '-e', DATAGRAM])).toContain('answer hello')
@@ -153,7 +169,7 @@ describe.skipIf(!root)('a macvtap device', () => {
           if (offload === 'on') {
             tell(host, 'gso')
             await host.printed(/gso true/)
-          }
+          } else await host.printed(/though offloads were not wanted\. To mend it: ethtool -K/)
           tell(host, 'idle')
           const [, used] = await host.printed(/idle ([0-9.]+)/)
           expect(Number(used)).toBeLessThan(20)
@@ -175,20 +191,35 @@ describe.skipIf(!root)('an inherited descriptor', () => {
     ['perl', 'native-free-fallback/launch.pl'],
     ['python3', 'native-free-fallback/launch.py'],
   ] as const)
-    for (const mode of ['tap', 'tun'])
-      it.skipIf(!hasTool(launcher[0]))(`carries packets both ways as ${mode} opened by ${launcher[1]}`, () =>
-        withNamespace(async (namespace) => {
-          const kind = mode === 'tun' ? ['--tun'] : []
-          const program = [process.execPath, '--import', 'tsx', HOST, 'fd:$TAP_FD']
-          const host = namespace.spawn([...launcher, ...kind, 'hg0', ...program])
-          await host.printed(/ready hg0 mtu 1500/)
-          await addressed(namespace, 'hg0')
-          await expectPings(namespace, '-i 0.01', 10)
-          await expectPings(namespace, '-f -s 1472', 300)
-          await namespace.must('ip link del hg0')
-          await host.printed(/failure hg0: /)
-          await expectCleanEnd(host)
-        }),
+    for (const [mode, reading] of [
+      ['tap', 'pipe'],
+      ['tun', 'polled'],
+    ] as const)
+      it.skipIf(!hasTool(launcher[0]))(
+        `carries packets both ways as ${mode} opened by ${launcher[1]}, ${reading}`,
+        () =>
+          withNamespace(async (namespace) => {
+            const kind = mode === 'tun' ? ['--tun'] : []
+            const program = [
+              process.execPath,
+              '--import',
+              'tsx',
+              HOST,
+              'fd:$TAP_FD',
+              'on',
+              '10.9.8.2',
+              '10.9.8.1',
+              reading,
+            ]
+            const host = namespace.spawn([...launcher, ...kind, 'hg0', ...program])
+            await host.printed(/ready hg0 mtu 1500/)
+            await addressed(namespace, 'hg0')
+            await expectPings(namespace, '-i 0.01', 10)
+            await expectPings(namespace, '-f -s 1472', 300)
+            await namespace.must('ip link del hg0')
+            await host.printed(/failure hg0: /)
+            await expectCleanEnd(host)
+          }),
       )
 
   it('is refused where it is no device', () =>
@@ -217,19 +248,63 @@ describe.skipIf(!root)('a VXLAN link', () => {
 })
 
 describe.skipIf(!root)('a raw socket link', () => {
-  it("is the other end of the kernel's ipip tunnel (RFC 2003)", () =>
-    withNamespace(async (near) =>
-      withNamespace(async (far) => {
-        await connect(
-          { namespace: far, device: 'eth0', addresses: ['192.0.2.1/24'] },
-          { namespace: near, device: 'eth0', addresses: ['192.0.2.2/24'] },
-        )
-        await far.must('ip link add ti0 type ipip local 192.0.2.1 remote 192.0.2.2')
-        await addressed(far, 'ti0')
-        const host = await start(near, 'raw:4,192.0.2.1')
-        await expectPings(far, '-i 0.01', 10)
-        await expectPings(far, '-f -s 1400', 300)
+  for (const [family, near4, far4] of [
+    ['IPv4', '192.0.2.2', '192.0.2.1'],
+    ['IPv6', 'fd00::2', 'fd00::1'],
+  ] as const)
+    it(`carries packets between two hosts of ours over ${family}`, () =>
+      withNamespace(async (near) =>
+        withNamespace(async (far) => {
+          const length = family === 'IPv4' ? 24 : 64
+          await connect(
+            { namespace: far, device: 'eth0', addresses: [`${far4}/${length}`] },
+            { namespace: near, device: 'eth0', addresses: [`${near4}/${length}`] },
+          )
+          const a = await start(near, `raw:253,${far4}`, 'on', '10.9.8.2', '10.9.8.1')
+          const b = await start(far, `raw:253,${near4}`, 'on', '10.9.8.1', '10.9.8.2')
+          tell(a, 'pieces')
+          await a.printed(/answered: 2/)
+          await expectCleanEnd(a)
+          await expectCleanEnd(b)
+        }),
+      ))
+
+  it('says what an ordinary user lacks', () =>
+    withNamespace(async (namespace) => {
+      const { stdout } = await namespace.run([
+        ...ORDINARY_USER,
+        process.execPath,
+        '--import',
+        'tsx',
+        HOST,
+        'raw:253,::1',
+      ])
+      expect(stdout).toMatch(/it needs CAP_NET_RAW\. To mend it: sudo setcap/)
+    }))
+})
+
+describe.skipIf(!root || !hasTool('passt') || !hasTool('setpriv'))('a passt link', () => {
+  it('reaches the loopback of its host', () =>
+    withNamespace(async (namespace) => {
+      const folder = mkdtempSync(join(tmpdir(), 'hg-'))
+      try {
+        chmodSync(folder, 0o777)
+        const path = join(folder, 'socket')
+        await namespace.must('ip link add out0 type veth peer name out1')
+        await namespace.must('ip addr add 10.55.1.1/24 dev out0')
+        for (const end of ['out0', 'out1']) await namespace.must(`ip link set ${end} up`)
+        await namespace.must('ip route add default via 10.55.1.254 dev out0')
+        const words = `passt -f -1 --socket ${path} -a 10.77.0.2 -n 24 -g 10.77.0.1 -i out0`
+        const passt = namespace.spawn([...ORDINARY_USER, ...words.split(' ')])
+        await passt.printed(/UNIX domain socket bound/)
+        const server = namespace.spawn(['node', '-e', ANSWER_ONE])
+        await server.printed(/bound/)
+        const host = await start(namespace, `passt:${path}`, 'on', '10.77.0.2', '10.77.0.1')
+        tell(host, 'ask')
+        await host.printed(/datagram unchecked/)
         await expectCleanEnd(host)
-      }),
-    ))
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    }))
 })

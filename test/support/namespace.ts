@@ -2,6 +2,7 @@
 // A namespace lives for one call; what was started in it is killed by its process id, and it is removed whatever happens.
 
 import { type ChildProcessWithoutNullStreams, execFile, spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { hasTool } from './tools.ts'
 
 export interface Finished {
@@ -62,10 +63,18 @@ function whyNot(): string {
 
 let made = 0
 
+/** Removes what runs that were killed left behind: namespaces of processes that are no more. */
+function sweep(): void {
+  const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' })
+  for (const [name, owner] of stdout.matchAll(/^hg-([0-9]+)-\S+/gm))
+    if (!existsSync(`/proc/${owner}`)) spawnSync('ip', ['netns', 'del', name])
+}
+
 /** Makes a namespace with its loopback up, hands it to `body` and removes it. */
 export async function withNamespace<T>(body: (namespace: Namespace) => Promise<T>): Promise<T> {
   const name = `hg-${process.pid}-${++made}`
   const running: Running[] = []
+  if (made === 1) sweep()
   must(await execute('ip', ['netns', 'add', name], DEFAULT_TIMEOUT_MILLIS), `ip netns add ${name}`)
   const remove = (): void => void spawnSync('ip', ['netns', 'del', name])
   process.once('exit', remove)

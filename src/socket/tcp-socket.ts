@@ -1,0 +1,180 @@
+// A TCP connection for programs: promises begin here. Knows nothing of Node; src/node mounts node:net on it.
+
+import { NetError, type NetErrorCode } from '../errors.ts'
+import type { Stack } from '../stack.ts'
+import { type Connection, type ConnectionOptions, type ConnectionOwner, canSend } from '../tcp/connection.ts'
+import { type ConnectOptions, connect, letGo, shutdownWrite, writeRoom } from '../tcp/open.ts'
+import { tuneReceiveBuffer, windowUpdateDue } from '../tcp/window.ts'
+import type { IpAddress } from '../wire/address.ts'
+import { Waiters } from './waiters.ts'
+
+export class TcpSocket implements ConnectionOwner {
+  readonly connection: Connection
+  private readonly stack: Stack
+  private readonly readers = new Waiters()
+  private readonly writers = new Waiters()
+  private readonly established = new Waiters()
+  private ended: { error: NetErrorCode | null } | null = null
+  private closing = false
+
+  /** Connects. Rejects with NetError: ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH …, or the signal's reason. */
+  static async connect(stack: Stack, options: ConnectOptions & { signal?: AbortSignal }): Promise<TcpSocket> {
+    options.signal?.throwIfAborted()
+    const socket = new TcpSocket(stack, connect(stack.tcp, options, stack.clock.now()))
+    stack.onWork?.()
+    try {
+      while (socket.connection.state === 'SYN-SENT' || socket.connection.state === 'SYN-RECEIVED') {
+        await socket.established.wait(options.signal)
+      }
+    } catch (reason) {
+      socket.abort()
+      throw reason
+    }
+    socket.throwEnded('connect')
+    return socket
+  }
+
+  /** Wraps an accepted connection: tcp-listener.ts. */
+  constructor(stack: Stack, connection: Connection) {
+    this.stack = stack
+    this.connection = connection
+    connection.owner = this
+    if (connection.state === 'CLOSED') this.ended = { error: connection.error }
+  }
+
+  get localAddress(): IpAddress {
+    return this.connection.localAddress
+  }
+
+  get localPort(): number {
+    return this.connection.localPort
+  }
+
+  get remoteAddress(): IpAddress {
+    return this.connection.remoteAddress
+  }
+
+  get remotePort(): number {
+    return this.connection.remotePort
+  }
+
+  get options(): ConnectionOptions {
+    return this.connection.options
+  }
+
+  /** Copies what has arrived into `target`, at least one byte, and returns how many; 0: the peer has finished. Rejects with NetError. */
+  async read(target: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<number> {
+    for (;;) {
+      const count = this.tryRead(target)
+      if (count !== 0 || this.atEnd) return count
+      this.throwEnded('read')
+      if (this.closing) throw new NetError('EBADF', 'read: the socket is closed')
+      await this.readers.wait(options.signal)
+    }
+  }
+
+  /** Like read, but returns 0 where nothing has arrived. */
+  tryRead(target: Uint8Array): number {
+    const { connection, stack } = this
+    const count = connection.receiveQueue.read(target, 0, target.length)
+    if (count === 0) return 0
+    tuneReceiveBuffer(connection, count, stack.clock.now())
+    if (windowUpdateDue(connection)) {
+      connection.ackNow = true
+      stack.tcp.owe(connection)
+      stack.onWork?.()
+    }
+    return count
+  }
+
+  /** Whether the peer has finished, and everything was read. */
+  get atEnd(): boolean {
+    return this.connection.rcv.finSeen && this.connection.receiveQueue.available === 0
+  }
+
+  /** Copies all bytes into the send buffer, waiting for room; they are sent as windows allow. Rejects with NetError: EPIPE, ECONNRESET … */
+  async write(bytes: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<void> {
+    let at = 0
+    while (at < bytes.length) {
+      at += this.tryWrite(bytes, at)
+      if (at < bytes.length) await this.writers.wait(options.signal)
+    }
+  }
+
+  /** Copies as many bytes from `at` on as there is room for, and returns how many. Throws NetError. */
+  tryWrite(bytes: Uint8Array, at = 0): number {
+    const { connection, stack } = this
+    this.throwEnded('write')
+    if (!canSend(connection.state) || connection.sendQueue.finQueued)
+      throw new NetError('EPIPE', 'write: the socket is shut for writing')
+    const count = Math.min(writeRoom(connection), bytes.length - at)
+    const done = count > 0 ? connection.sendQueue.append(bytes, at, count) : 0
+    if (done > 0) {
+      stack.tcp.owe(connection)
+      stack.onWork?.()
+    }
+    return done
+  }
+
+  /** Resolves when the peer has acknowledged all that was written. */
+  async flush(options: { signal?: AbortSignal } = {}): Promise<void> {
+    while (this.connection.sendQueue.length > 0) {
+      this.throwEnded('flush')
+      await this.writers.wait(options.signal)
+    }
+  }
+
+  /** Sends FIN after what was written: the peer reads to an end; reading goes on. */
+  shutdown(): void {
+    shutdownWrite(this.stack.tcp, this.connection)
+    this.stack.onWork?.()
+  }
+
+  /** Lets go: what was written is sent, then FIN; unread data makes it an RST. */
+  close(): void {
+    if (this.closing) return
+    this.closing = true
+    letGo(this.stack.tcp, this.connection, this.stack.clock.now())
+    this.wakeAll()
+    this.stack.onWork?.()
+  }
+
+  /** RST, at once. */
+  abort(): void {
+    this.closing = true
+    this.stack.tcp.abort(this.connection, this.stack.clock.now())
+    this.wakeAll()
+    this.stack.onWork?.()
+  }
+
+  onEstablished(): void {
+    this.established.wake()
+  }
+
+  onReadable(): void {
+    this.readers.wake()
+  }
+
+  onWritable(): void {
+    this.writers.wake()
+  }
+
+  onClosed(error: NetErrorCode | null): void {
+    this.ended = { error }
+    this.wakeAll()
+  }
+
+  private wakeAll(): void {
+    this.established.wake()
+    this.readers.wake()
+    this.writers.wake()
+  }
+
+  private throwEnded(operation: string): void {
+    if (this.ended === null) return
+    const { remoteAddress, remotePort } = this
+    const code = this.ended.error ?? 'EPIPE'
+    if (operation === 'read' && this.ended.error === null) return
+    throw new NetError(code, `${operation} ${remoteAddress} port ${remotePort}`)
+  }
+}

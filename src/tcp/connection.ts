@@ -1,0 +1,374 @@
+// One TCP connection: its variables under their RFC 9293 names, and the one door through which its state changes.
+// Data only; input.ts, output.ts, recovery.ts and timers.ts act on it.
+
+import { assert } from '../assert.ts'
+import type { PagePool } from '../buf/page.ts'
+import type { NetErrorCode } from '../errors.ts'
+import type { Way } from '../ip/seams.ts'
+import { type Micros, micros, NEVER } from '../time.ts'
+import type { IpAddress } from '../wire/address.ts'
+import { type Seq, seq, seqAdd, seqDiff } from '../wire/sequence.ts'
+import { type CongestionControl, CongestionWindow } from './congestion.ts'
+import { ReceiveQueue } from './receive-queue.ts'
+import { RttEstimator } from './rtt.ts'
+import { Delivery, Scoreboard } from './scoreboard.ts'
+import { SendQueue } from './send-queue.ts'
+
+export type TcpState =
+  | 'CLOSED'
+  | 'SYN-SENT'
+  | 'SYN-RECEIVED'
+  | 'ESTABLISHED'
+  | 'FIN-WAIT-1'
+  | 'FIN-WAIT-2'
+  | 'CLOSE-WAIT'
+  | 'CLOSING'
+  | 'LAST-ACK'
+  | 'TIME-WAIT'
+
+/** RFC 9293 figure 5, with the ways to CLOSED that RST, time-outs and aborts take. LISTEN is a class of its own. */
+const LEGAL: Readonly<Record<TcpState, readonly TcpState[]>> = {
+  CLOSED: ['SYN-SENT', 'SYN-RECEIVED'],
+  'SYN-SENT': ['SYN-RECEIVED', 'ESTABLISHED', 'CLOSED'],
+  'SYN-RECEIVED': ['ESTABLISHED', 'FIN-WAIT-1', 'CLOSE-WAIT', 'CLOSED'],
+  ESTABLISHED: ['FIN-WAIT-1', 'CLOSE-WAIT', 'CLOSED'],
+  'FIN-WAIT-1': ['FIN-WAIT-2', 'CLOSING', 'TIME-WAIT', 'CLOSED'],
+  'FIN-WAIT-2': ['TIME-WAIT', 'CLOSED'],
+  'CLOSE-WAIT': ['LAST-ACK', 'CLOSED'],
+  CLOSING: ['TIME-WAIT', 'CLOSED'],
+  'LAST-ACK': ['CLOSED'],
+  'TIME-WAIT': ['CLOSED'],
+}
+
+/** RFC 9293 §3.3.1, the send sequence variables. */
+export class SendVariables {
+  /** Oldest unacknowledged sequence number. */
+  una: Seq
+  /** Next to be sent, retransmissions apart. */
+  nxt: Seq
+  /** The peer's window in bytes, scaled. */
+  wnd = 0
+  /** Segment sequence and acknowledgment numbers of the last window update. */
+  wl1: Seq
+  wl2: Seq
+  /** Initial sequence number. */
+  readonly iss: Seq
+  /** The largest window the peer ever offered, for silly-window avoidance and RFC 5961. */
+  maxWnd = 0
+  /** To be applied to the windows that the peer sends. */
+  windowScale = 0
+  /** The largest payload of one segment, options of every segment taken off. */
+  mss = 536
+  /** End of the last segment smaller than mss, for Nagle's algorithm as Minshall modified it. */
+  smallEnd: Seq
+
+  constructor(iss: Seq) {
+    this.iss = iss
+    this.una = iss
+    this.nxt = iss
+    this.wl1 = seq(0)
+    this.wl2 = iss
+    this.smallEnd = iss
+  }
+}
+
+/** RFC 9293 §3.3.1, the receive sequence variables. */
+export class ReceiveVariables {
+  /** Next expected. */
+  nxt: Seq = seq(0)
+  /** Initial sequence number of the peer. */
+  irs: Seq = seq(0)
+  /** The right edge that was last advertised: it never moves left. */
+  edge: Seq = seq(0)
+  /** To be applied to the windows that we send. */
+  windowScale = 0
+  /** The acknowledgment number that was last sent. */
+  acked: Seq = seq(0)
+  /** The largest segment that the peer was seen to send: what "full-sized" means for delayed ACKs. */
+  segmentBytes = 536
+  /** FIN arrived in order. */
+  finSeen = false
+  /** Where the peer's FIN lies when it came out of order. */
+  finAt: Seq | null = null
+
+  /** RCV.WND: what the peer may still send. */
+  get wnd(): number {
+    return Math.max(0, seqDiff(this.edge, this.nxt))
+  }
+}
+
+/** Deadlines; NEVER where a timer is off. */
+export class Timers {
+  retransmitAt: Micros = NEVER
+  /** Tail loss probe (RFC 8985 §7). */
+  probeAt: Micros = NEVER
+  /** RACK's reordering timer (RFC 8985 §6.3). */
+  reorderAt: Micros = NEVER
+  persistAt: Micros = NEVER
+  delayedAckAt: Micros = NEVER
+  keepAliveAt: Micros = NEVER
+  /** TIME-WAIT, and FIN-WAIT-2 of a socket that nobody holds any more. */
+  timeWaitAt: Micros = NEVER
+  /** Sending again what the path had no room for. */
+  resumeAt: Micros = NEVER
+
+  least(): Micros {
+    let least = this.retransmitAt
+    if (this.probeAt < least) least = this.probeAt
+    if (this.reorderAt < least) least = this.reorderAt
+    if (this.persistAt < least) least = this.persistAt
+    if (this.delayedAckAt < least) least = this.delayedAckAt
+    if (this.keepAliveAt < least) least = this.keepAliveAt
+    if (this.timeWaitAt < least) least = this.timeWaitAt
+    if (this.resumeAt < least) least = this.resumeAt
+    return least
+  }
+
+  clear(): void {
+    this.retransmitAt = NEVER
+    this.probeAt = NEVER
+    this.reorderAt = NEVER
+    this.persistAt = NEVER
+    this.delayedAckAt = NEVER
+    this.keepAliveAt = NEVER
+    this.timeWaitAt = NEVER
+    this.resumeAt = NEVER
+  }
+}
+
+/** What a program may set on a connection. Times in microseconds. */
+export interface ConnectionOptions {
+  noDelay: boolean
+  /** Send only full segments until it is switched off (Linux's TCP_CORK). */
+  cork: boolean
+  keepAlive: boolean
+  keepAliveIdle: Micros
+  keepAliveInterval: Micros
+  keepAliveCount: number
+  /** How long sent data may stay unacknowledged (RFC 5482, local); 0: as many retries as the stack allows. */
+  userTimeout: Micros
+  hopLimit: number
+  trafficClass: number
+  /** Upper bounds of the buffers, which tune themselves below them. */
+  receiveBytes: number
+  sendBytes: number
+}
+
+/** Who holds the connection: a socket. Told from Tcp.poll, after the batch. */
+export interface ConnectionOwner {
+  onEstablished(): void
+  onReadable(): void
+  onWritable(): void
+  /** The connection is CLOSED; null: in good order. */
+  onClosed(error: NetErrorCode | null): void
+}
+
+/** Where passive connections come from and wait: the listener (listener.ts). */
+export interface Acceptor {
+  /** Handshakes under way. */
+  halfOpen: number
+  readonly accepted: Connection[]
+  readonly acceptQueueFull: boolean
+  readonly closed: boolean
+  announced: boolean
+  onAcceptable: (() => void) | null
+}
+
+/** What the owner is to be told. */
+export const EVENT_ESTABLISHED = 1
+export const EVENT_READABLE = 2
+export const EVENT_WRITABLE = 4
+export const EVENT_CLOSED = 8
+
+/** Loss recovery of RFC 5681, 6675, 8985: which phase, and until when. */
+export type RecoveryPhase = 'open' | 'recovery' | 'loss'
+
+export class Connection {
+  readonly localAddress: IpAddress
+  readonly localPort: number
+  readonly remoteAddress: IpAddress
+  readonly remotePort: number
+  /** Demultiplexing: its hash, and the next of its chain. */
+  readonly hash: number
+  chain: Connection | null = null
+  state: TcpState = 'CLOSED'
+  /** Came from a listener: an RST in SYN-RECEIVED returns it there (RFC 9293 §3.10.7.4). */
+  readonly passive: boolean
+  readonly snd: SendVariables
+  readonly rcv = new ReceiveVariables()
+  readonly rtt = new RttEstimator()
+  readonly window: CongestionWindow
+  readonly control: CongestionControl
+  readonly timers = new Timers()
+  readonly options: ConnectionOptions
+  readonly sendQueue: SendQueue
+  readonly receiveQueue: ReceiveQueue
+  readonly board: Scoreboard
+  readonly delivery = new Delivery()
+  way: Way
+  deadlineAt: Micros = NEVER
+  scheduledAt: Micros = NEVER
+
+  // What SYNs agreed on.
+  sackOn = false
+  timestampsOn = false
+  windowScalingOn = false
+  /** RFC 7323 §4.3. */
+  tsRecent = 0
+  tsRecentAt: Micros = micros(0)
+  /** Added to our time stamps, so that they tell no stranger our clock. */
+  readonly tsOffset: number
+
+  // What is owed.
+  outputQueued = false
+  /** An ICMP error lowered the path MTU: segments are to be cut anew. */
+  mtuReduced = false
+  synOwed = false
+  ackNow = false
+  /** A segment below the window, which the peer answers: a zero-window probe or a keep-alive. */
+  probeOwed = false
+  /** In-order segments that no ACK was sent for. */
+  unackedSegments = 0
+  /** ACKs still to be sent at once, as at the beginning and after loss. */
+  quickAcks: number
+  /** D-SACK to report with the next ACK (RFC 2883); null: none. */
+  duplicateSack: { left: Seq; right: Seq } | null = null
+  events = 0
+
+  // Recovery (recovery.ts).
+  phase: RecoveryPhase = 'open'
+  /** snd.nxt when recovery began: it ends when that is acknowledged. */
+  recoveryPoint: Seq
+  duplicateAcks = 0
+  /** Proportional rate reduction (RFC 9937): bytes delivered and sent since recovery began, and the flight then. */
+  prrDelivered = 0
+  prrOut = 0
+  recoveryFlight = 0
+  /** F-RTO (RFC 5682): 0 off, 1 after the time-out, 2 after the first ACK. */
+  frto = 0
+  /** Undo: the time stamp of the first retransmission of this recovery (0: none), and retransmissions not yet reported by D-SACK (-1: off). */
+  retransmitStamp = 0
+  undoRetransmissions = -1
+  undoMarker: Seq
+  /** RACK (RFC 8985 §5.2). */
+  rackSentAt: Micros = -1 as Micros
+  rackEnd: Seq
+  rackRtt: Micros = micros(0)
+  reorderingSeen = false
+  reorderWindowMultiplier = 1
+  reorderWindowPersist = 16
+  dsackRound: Seq | null = null
+  /** Tail loss probe: the end of the probe in flight, whether it was a retransmission; null: none. */
+  tlpEnd: Seq | null = null
+  tlpIsRetransmit = false
+
+  // Congestion bookkeeping.
+  /** The window kept us from sending: growing it makes sense. */
+  windowLimited = false
+  /** End of the round trip that is being counted. */
+  roundEnd: Seq
+  lastSentAt: Micros = micros(0)
+
+  // Retries.
+  retransmits = 0
+  probesSent = 0
+  keepAliveProbes = 0
+  lastReceivedAt: Micros = micros(0)
+  /** When the oldest unacknowledged data was first sent; NEVER: none is. */
+  unackedSince: Micros = NEVER
+
+  // Receive buffer auto-tuning.
+  receiveLimit: number
+  sendLimit: number
+  tuneAt: Micros = micros(0)
+  tuneSeq: Seq = seq(0)
+  tuneBytes = 0
+  receiverRtt: Micros = micros(0)
+
+  // The program's side.
+  /** Where it came from, until the handshake is complete; null for active opens. */
+  listener: Acceptor | null = null
+  interfaceIndex = 0
+  owner: ConnectionOwner | null = null
+  /** The program reads no more: unread data is dropped, new data answered by RST once it closed. */
+  readShut = false
+  /** Nobody holds it any more: it lives on until it is closed in order. */
+  orphaned = false
+  /** Why it ended; null: in good order, or not yet. */
+  error: NetErrorCode | null = null
+  softError: NetErrorCode | null = null
+  finSent = false
+
+  // Counts, as tcp_info has them.
+  bytesSent = 0
+  bytesRetransmitted = 0
+  bytesAcked = 0
+  bytesReceived = 0
+  segmentsSent = 0
+  segmentsReceived = 0
+  totalRetransmits = 0
+  dsackDuplicates = 0
+  reorderingEvents = 0
+
+  constructor(fields: {
+    localAddress: IpAddress
+    localPort: number
+    remoteAddress: IpAddress
+    remotePort: number
+    hash: number
+    passive: boolean
+    iss: Seq
+    way: Way
+    pool: PagePool
+    options: ConnectionOptions
+    control: CongestionControl
+    tsOffset: number
+    receiveLimit: number
+    sendLimit: number
+    quickAcks: number
+  }) {
+    const first = seqAdd(fields.iss, 1)
+    this.localAddress = fields.localAddress
+    this.localPort = fields.localPort
+    this.remoteAddress = fields.remoteAddress
+    this.remotePort = fields.remotePort
+    this.hash = fields.hash
+    this.passive = fields.passive
+    this.snd = new SendVariables(fields.iss)
+    this.way = fields.way
+    this.options = fields.options
+    this.control = fields.control
+    this.window = new CongestionWindow(this.snd.mss)
+    this.sendQueue = new SendQueue(fields.pool, first)
+    this.receiveQueue = new ReceiveQueue(seq(0))
+    this.board = new Scoreboard(first)
+    this.tsOffset = fields.tsOffset
+    this.receiveLimit = fields.receiveLimit
+    this.sendLimit = fields.sendLimit
+    this.quickAcks = fields.quickAcks
+    this.recoveryPoint = fields.iss
+    this.undoMarker = fields.iss
+    this.rackEnd = fields.iss
+    this.roundEnd = fields.iss
+  }
+}
+
+/** The one door through which the state changes. */
+export function setState(connection: Connection, state: TcpState): void {
+  assert(LEGAL[connection.state].includes(state), `from ${connection.state} to ${state}`)
+  connection.state = state
+}
+
+/** Whether our FIN was acknowledged. */
+export const finAcked = (connection: Connection): boolean =>
+  connection.finSent && connection.snd.una === connection.snd.nxt
+
+/** Whether the program may still send. */
+export const canSend = (state: TcpState): boolean => state === 'ESTABLISHED' || state === 'CLOSE-WAIT'
+
+/** Whether data of the peer is still expected. */
+export const canReceive = (state: TcpState): boolean =>
+  state === 'ESTABLISHED' || state === 'FIN-WAIT-1' || state === 'FIN-WAIT-2'
+
+export const isSynchronized = (state: TcpState): boolean =>
+  state !== 'CLOSED' && state !== 'SYN-SENT' && state !== 'SYN-RECEIVED'

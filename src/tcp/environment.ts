@@ -1,0 +1,97 @@
+// What the functions that work on a connection need of the whole: Tcp (tcp.ts) is it.
+
+import type { PagePool } from '../buf/page.ts'
+import type { Counters } from '../counters.ts'
+import type { NetErrorCode } from '../errors.ts'
+import type { IpOutput, SendOptions, Way } from '../ip/seams.ts'
+import type { Random } from '../random.ts'
+import { type Micros, millis, seconds } from '../time.ts'
+import type { IpAddress } from '../wire/address.ts'
+import type { Seq } from '../wire/sequence.ts'
+import { TcpOptions } from '../wire/tcp-options.ts'
+import type { Connection } from './connection.ts'
+
+/** What holds for all connections of a stack. */
+export interface TcpConfig {
+  readonly timestamps: boolean
+  readonly sack: boolean
+  readonly windowScaling: boolean
+  /** Twice the maximum segment lifetime: how long TIME-WAIT lasts (RFC 9293 §3.4.2 says 4 minutes, everybody takes 1). */
+  readonly timeWait: Micros
+  /** Repetitions of a SYN, of a SYN-ACK, and of data before a connection is given up (RFC 9293 §3.8.3). */
+  readonly synRetries: number
+  readonly synAckRetries: number
+  readonly dataRetries: number
+  /** Repetitions once nobody holds the connection any more. */
+  readonly orphanRetries: number
+  readonly delayedAck: Micros
+  /** Connections in TIME-WAIT at most: the oldest goes first. */
+  readonly timeWaitLimit: number
+  /** Connections of all states at most. */
+  readonly connectionLimit: number
+  /** Challenge ACKs a second (RFC 5961 §7). */
+  readonly challengeAcksPerSecond: number
+}
+
+export const DEFAULT_TCP_CONFIG: TcpConfig = {
+  timestamps: true,
+  sack: true,
+  windowScaling: true,
+  timeWait: seconds(60),
+  synRetries: 6,
+  synAckRetries: 5,
+  dataRetries: 15,
+  orphanRetries: 8,
+  delayedAck: millis(40),
+  timeWaitLimit: 65_536,
+  connectionLimit: 1_048_576,
+  challengeAcksPerSecond: 1_000,
+}
+
+/** The segment being processed: read from its header once, used again for the next. */
+export class Segment {
+  seq: Seq = 0 as Seq
+  ack: Seq = 0 as Seq
+  flags = 0
+  /** As it was on the wire, not scaled. */
+  window = 0
+  /** Payload bytes. */
+  length = 0
+  urgentPointer = 0
+  readonly options = new TcpOptions()
+
+  has(flag: number): boolean {
+    return (this.flags & flag) !== 0
+  }
+}
+
+export interface TcpEnvironment {
+  readonly counters: Counters
+  readonly config: TcpConfig
+  readonly pool: PagePool
+  readonly random: Random
+  outputFor(address: IpAddress): IpOutput
+  /** The connection's transmit() runs in this poll. */
+  owe(connection: Connection): void
+  /** The connection's deadlines changed. */
+  schedule(connection: Connection): void
+  /** Its owner is to be told of these events after the batch. */
+  notify(connection: Connection, events: number): void
+  /** Ends it: CLOSED, out of the demultiplexer, all pages back. */
+  close(connection: Connection, error: NetErrorCode | null): void
+  /** Sends an ACK that an attacker may have asked for, if the rate allows (RFC 5961). */
+  challengeAck(connection: Connection, now: Micros): void
+  /** The connection is in TIME-WAIT from now on. */
+  enterTimeWait(connection: Connection, now: Micros): void
+  /** A connection of a listener completed its handshake. False: there is no room for it. */
+  completed(connection: Connection): boolean
+  readonly sendOptions: { -readonly [Name in keyof SendOptions]: SendOptions[Name] }
+  /** The way to the peer, resolved anew where the routes changed; null: there is none. */
+  refreshWay(connection: Connection): Way | null
+  /** RST and CLOSED (RFC 9293 §3.10.5). */
+  abort(connection: Connection, now: Micros): void
+  /** Answers a segment that no connection can use by RST (RFC 9293 §3.5.2, group 1 and 2). */
+  refuse(segment: Segment, connection: Connection, now: Micros): void
+  /** The peer answered: its neighbour entry is reachable (RFC 4861 §7.3.1). */
+  confirm(connection: Connection, now: Micros): void
+}

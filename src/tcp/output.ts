@@ -1,0 +1,315 @@
+// What a connection sends. transmit() runs once for each connection that owes something, after the batch of
+// input: lost segments first, then new data, FIN, and an ACK where none of these carried it.
+
+import { Packet } from '../buf/packet.ts'
+import { type Micros, micros, NEVER } from '../time.ts'
+import { fold } from '../wire/checksum.ts'
+import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
+import { type Seq, seqAdd, seqAfter, seqAtLeast, seqBefore, seqDiff, seqMin } from '../wire/sequence.ts'
+import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_HEADER } from '../wire/tcp.ts'
+import { emitTcpOptions, TcpOptions, tcpOptionsLength } from '../wire/tcp-options.ts'
+import { type Connection, isSynchronized } from './connection.ts'
+import type { TcpEnvironment } from './environment.ts'
+import { retransmitAllowance } from './recovery.ts'
+import type { SentSegment } from './scoreboard.ts'
+import { armPersist, armProbe, armRetransmit } from './timers.ts'
+import { advertisedWindow } from './window.ts'
+
+/** A super-segment: what one IPv4 packet can carry with headers of any length. */
+const SUPER_SEGMENT = 65_000
+const CHECKSUM_AT = 16
+/** RFC 9293 MUST-16: a buffer of a peer's silly window is used once half of it is free. */
+const SILLY_FRACTION = 2
+
+const options = new TcpOptions()
+
+/** Sends all that is owed and allowed at this instant. */
+export function transmit(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  if (connection.state === 'CLOSED') return
+  if (connection.synOwed) {
+    connection.synOwed = false
+    sendSyn(env, connection, now)
+  }
+  if (isSynchronized(connection.state) && connection.state !== 'TIME-WAIT') {
+    sendLost(env, connection, now)
+    sendNew(env, connection, now)
+  }
+  if (connection.probeOwed) {
+    connection.probeOwed = false
+    // One below the window: no byte is risked, and the peer must answer (RFC 9293 §3.8.6.1, §3.8.4).
+    sendControl(env, connection, seqAdd(connection.snd.una, -1), ACK, now)
+  }
+  if (connection.ackNow) sendAck(env, connection, now)
+  env.schedule(connection)
+}
+
+/** SYN, or SYN and ACK; again where it was lost (RFC 9293 §3.10.1, §3.10.7.2). */
+export function sendSyn(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  const { config } = env
+  const { snd, rcv, state } = connection
+  const isReply = state === 'SYN-RECEIVED'
+  options.clear()
+  options.mss = maximumSegment(env, connection)
+  if (isReply ? connection.sackOn : config.sack) options.sackPermitted = true
+  if (isReply ? connection.timestampsOn : config.timestamps) stamp(connection, now)
+  if (isReply ? connection.windowScalingOn : config.windowScaling) options.windowScale = rcv.windowScale
+  // RFC 7323 §2.2: the window of a SYN is never scaled.
+  const window = Math.min(connection.receiveLimit, 0xffff)
+  if (snd.nxt === snd.iss) snd.nxt = seqAdd(snd.iss, 1)
+  if (connection.unackedSince === NEVER) connection.unackedSince = now
+  rcv.edge = seqAdd(rcv.nxt, window)
+  rcv.acked = rcv.nxt
+  connection.ackNow = false
+  const packet = Packet.allocate(env.pool, 0)
+  if (packet !== null) emit(env, connection, packet, snd.iss, isReply ? SYN | ACK : SYN, window, now)
+  armRetransmit(connection, now)
+}
+
+/** An ACK by itself. */
+export function sendAck(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  sendControl(env, connection, connection.snd.nxt, ACK, now)
+}
+
+/** A segment that carries no data and takes no sequence number: ACK, a keep-alive, a window probe. */
+export function sendControl(env: TcpEnvironment, connection: Connection, seq: Seq, flags: number, now: Micros): void {
+  const packet = Packet.allocate(env.pool, 0)
+  if (packet === null) return
+  beginOptions(connection, now)
+  addSack(connection)
+  emit(env, connection, packet, seq, flags, nextWindow(connection), now)
+}
+
+/** RST for a connection of ours, after an abort (RFC 9293 §3.10.5). */
+export function sendReset(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  const packet = Packet.allocate(env.pool, 0)
+  if (packet === null) return
+  options.clear()
+  env.counters.TcpOutRsts++
+  emit(env, connection, packet, connection.snd.nxt, RST | ACK, 0, now)
+}
+
+/** Sends again what is lost, as far as the congestion window lets it. */
+function sendLost(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  const { board } = connection
+  for (let segment = board.nextLost(); segment !== null; segment = board.nextLost()) {
+    const allowance = retransmitAllowance(connection)
+    if (allowance <= 0) return
+    const { mss } = connection.snd
+    // Whole segments only: part of one would leave a small one behind.
+    const room = Math.max(mss, Math.floor(allowance / mss) * mss)
+    if (segment.length > room) board.split(segment, seqAdd(segment.start, room))
+    if (!retransmit(env, connection, segment, now)) return
+  }
+}
+
+/** Sends one segment again; false: there was no memory for it. */
+export function retransmit(env: TcpEnvironment, connection: Connection, segment: SentSegment, now: Micros): boolean {
+  if (!sendRange(env, connection, segment.start, segment.end, now)) return false
+  connection.board.markRetransmitted(segment, now)
+  connection.totalRetransmits++
+  connection.bytesRetransmitted += segment.length
+  connection.prrOut += segment.length
+  env.counters.TcpRetransSegs++
+  if (connection.retransmitStamp === 0) connection.retransmitStamp = timestampOf(connection, now) || 1
+  if (connection.undoRetransmissions >= 0) connection.undoRetransmissions++
+  if (connection.timers.retransmitAt === NEVER) armRetransmit(connection, now)
+  return true
+}
+
+/** New data and FIN (RFC 9293 §3.8.6.2.1), as far as both windows let them. */
+function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  const { board, snd, window } = connection
+  connection.windowLimited = false
+  let sent = false
+  for (;;) {
+    const pending = seqDiff(connection.sendQueue.end, snd.nxt)
+    const finDue = connection.sendQueue.finQueued && !connection.finSent
+    if (pending <= 0 && !finDue) break
+    const usable = seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt)
+    const allowed = window.cwnd - board.flight
+    if (pending > 0 && allowed < Math.min(pending, snd.mss)) {
+      connection.windowLimited = true
+      break
+    }
+    const length = chooseLength(connection, pending, usable, allowed)
+    if (length === 0 && !(pending <= 0 && finDue && usable > 0)) break
+    const withFin = finDue && length === pending && length < usable
+    if (!sendData(env, connection, length, withFin, now)) break
+    sent = true
+  }
+  const blocked = seqDiff(connection.sendQueue.end, snd.nxt) > 0
+  if (blocked && snd.una === snd.nxt && !sent) armPersist(connection, now)
+  if (sent) armProbe(connection, now)
+}
+
+/** How many bytes of new data to send now; 0: none yet. Silly windows, Nagle and cork decide (RFC 9293 §3.8.6.2.1, §3.7.4). */
+function chooseLength(connection: Connection, pending: number, usable: number, allowed: number): number {
+  const { options: settings, sendQueue, snd } = connection
+  const most = Math.min(pending, usable, Math.max(allowed, 0), SUPER_SEGMENT)
+  if (most <= 0) return 0
+  if (most >= snd.mss) return most - (most < pending || settings.cork ? most % snd.mss : mssRemainder(connection, most))
+  const isAll = most === pending
+  if (!isAll) return most >= snd.maxWnd / SILLY_FRACTION ? most : 0
+  if (sendQueue.finQueued) return most
+  if (settings.cork) return 0
+  // Minshall: a small segment waits only for an earlier small one.
+  return settings.noDelay || !seqAfter(snd.smallEnd, snd.una) ? most : 0
+}
+
+/** What is left over beyond whole segments, where Nagle keeps it back. */
+function mssRemainder(connection: Connection, length: number): number {
+  const remainder = length % connection.snd.mss
+  if (remainder === 0 || connection.options.noDelay || connection.sendQueue.finQueued) return 0
+  return seqAfter(connection.snd.smallEnd, connection.snd.una) ? remainder : 0
+}
+
+function sendData(env: TcpEnvironment, connection: Connection, length: number, withFin: boolean, now: Micros): boolean {
+  const { snd } = connection
+  const start = snd.nxt
+  const end = seqAdd(start, length + (withFin ? 1 : 0))
+  if (withFin) connection.finSent = true
+  snd.nxt = end
+  if (!sendRange(env, connection, start, end, now)) {
+    snd.nxt = start
+    if (withFin) connection.finSent = false
+    // The pool is empty: try again soon, for no ACK may come to wake us.
+    connection.timers.resumeAt = micros(now + 10_000)
+    return false
+  }
+  connection.board.append(start, end, now)
+  connection.prrOut += length
+  connection.bytesSent += length
+  connection.lastSentAt = now
+  if (connection.unackedSince === NEVER) connection.unackedSince = now
+  if (length % snd.mss !== 0) snd.smallEnd = end
+  if (connection.timers.retransmitAt === NEVER) armRetransmit(connection, now)
+  return true
+}
+
+/** Builds and sends [start, end): data from the queue, and FIN where it lies within. */
+function sendRange(env: TcpEnvironment, connection: Connection, start: Seq, end: Seq, now: Micros): boolean {
+  const { sendQueue, snd } = connection
+  const packet = Packet.allocate(env.pool, 0)
+  if (packet === null) return false
+  const dataEnd = seqMin(end, sendQueue.end)
+  const length = Math.max(0, seqDiff(dataEnd, start))
+  if (length > 0) sendQueue.lend(packet, start, length)
+  const hasFin = connection.finSent && seqAfter(end, sendQueue.end)
+  let flags = ACK
+  if (hasFin) flags |= FIN
+  if (length > 0 && seqAtLeast(dataEnd, sendQueue.end)) flags |= PSH
+  beginOptions(connection, now)
+  if (length > snd.mss) {
+    packet.segmentBytes = snd.mss
+    packet.segmentKind = connection.remoteAddress.family === 4 ? 'tcp4' : 'tcp6'
+  }
+  emit(env, connection, packet, start, flags, nextWindow(connection), now)
+  return true
+}
+
+/** Pushes the header and hands the packet to IP. */
+function emit(
+  env: TcpEnvironment,
+  connection: Connection,
+  packet: Packet,
+  seq: Seq,
+  flags: number,
+  window: number,
+  now: Micros,
+): void {
+  const { rcv } = connection
+  const headerLength = TCP_HEADER + tcpOptionsLength(options)
+  const at = packet.push(headerLength)
+  const { view } = packet.page
+  emitTcp(view, at, {
+    sourcePort: connection.localPort,
+    destinationPort: connection.remotePort,
+    seq,
+    ack: (flags & ACK) !== 0 ? rcv.nxt : (0 as Seq),
+    headerLength,
+    flags,
+    window,
+    checksum: 0,
+    urgentPointer: 0,
+  })
+  emitTcpOptions(view, at + TCP_HEADER, options)
+  packet.transportAt = at
+  const pseudo = pseudoHeaderSum(connection.localAddress, connection.remoteAddress, PROTOCOL_TCP, packet.length)
+  view.setUint16(at + CHECKSUM_AT, fold(pseudo))
+  packet.checksum = 'partial'
+  packet.checksumStart = at
+  packet.checksumField = at + CHECKSUM_AT
+  if ((flags & ACK) !== 0) acknowledged(connection)
+  connection.segmentsSent++
+  env.counters.TcpOutSegs++
+  const way = env.refreshWay(connection)
+  if (way === null) {
+    packet.release()
+    return
+  }
+  const { sendOptions } = env
+  sendOptions.hopLimit = connection.options.hopLimit
+  sendOptions.trafficClass = connection.options.trafficClass
+  env.outputFor(connection.remoteAddress).send(packet, way, sendOptions, now)
+}
+
+/** Every segment with ACK tells all that is known: nothing more is owed. */
+function acknowledged(connection: Connection): void {
+  connection.ackNow = false
+  connection.unackedSegments = 0
+  connection.timers.delayedAckAt = NEVER
+  connection.rcv.acked = connection.rcv.nxt
+  if (connection.quickAcks > 0) connection.quickAcks--
+}
+
+function beginOptions(connection: Connection, now: Micros): void {
+  options.clear()
+  if (connection.timestampsOn) stamp(connection, now)
+}
+
+function stamp(connection: Connection, now: Micros): void {
+  options.timestamps = true
+  options.timestampValue = timestampOf(connection, now)
+  options.timestampEcho = connection.tsRecent
+}
+
+/** RFC 7323 §5.4: a clock of one millisecond, moved by a random amount for each connection. */
+export const timestampOf = (connection: Connection, now: Micros): number =>
+  (Math.floor(now / 1_000) + connection.tsOffset) | 0
+
+/** D-SACK first (RFC 2883 §4), then the ranges beyond the hole. */
+function addSack(connection: Connection): void {
+  if (!connection.sackOn) return
+  const limit = connection.timestampsOn ? 3 : 4
+  const { duplicateSack, receiveQueue } = connection
+  if (duplicateSack === null && !receiveQueue.holes) return
+  options.sackCount = 0
+  if (duplicateSack !== null) {
+    options.sackLeft[0] = duplicateSack.left
+    options.sackRight[0] = duplicateSack.right
+    options.sackCount = 1
+    connection.duplicateSack = null
+  }
+  for (const { left, right } of receiveQueue.sackRanges(limit - options.sackCount)) {
+    options.sackLeft[options.sackCount] = left
+    options.sackRight[options.sackCount] = right
+    options.sackCount++
+  }
+}
+
+/** The window field, and with it the right edge that is now promised. */
+function nextWindow(connection: Connection): number {
+  const { rcv } = connection
+  const bytes = advertisedWindow(connection)
+  const scaled = Math.min(0xffff, bytes >> rcv.windowScale)
+  const edge = seqAdd(rcv.nxt, scaled << rcv.windowScale)
+  if (seqBefore(rcv.edge, edge)) rcv.edge = edge
+  return scaled
+}
+
+/** What our SYN announces: the first link's MTU without headers (RFC 9293 §3.7.1, RFC 6691). */
+function maximumSegment(env: TcpEnvironment, connection: Connection): number {
+  const headers = connection.remoteAddress.family === 4 ? 40 : 60
+  const way = env.refreshWay(connection) ?? connection.way
+  return Math.max(0, Math.min(way.linkMtu - headers, 65_535))
+}

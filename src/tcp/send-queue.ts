@@ -1,0 +1,58 @@
+// The bytes that a program wrote and the peer has not acknowledged, by sequence number. Segments borrow its pages;
+// acknowledged bytes go.
+
+import { assert } from '../assert.ts'
+import type { Packet } from '../buf/packet.ts'
+import type { PagePool } from '../buf/page.ts'
+import { PageStream } from '../buf/page-stream.ts'
+import { type Seq, seqAdd, seqDiff } from '../wire/sequence.ts'
+
+export class SendQueue {
+  /** The sequence number of the first byte held. */
+  start: Seq
+  /** Nothing more is written after what is here: FIN follows the last byte. */
+  finQueued = false
+  private readonly stream: PageStream
+
+  constructor(pool: PagePool, start: Seq) {
+    this.stream = new PageStream(pool)
+    this.start = start
+  }
+
+  get length(): number {
+    return this.stream.length
+  }
+
+  /** Bytes of the pages held. */
+  get chargedBytes(): number {
+    return this.stream.chargedBytes
+  }
+
+  /** The sequence number after the last byte: that of FIN, once queued. */
+  get end(): Seq {
+    return seqAdd(this.start, this.stream.length)
+  }
+
+  /** Copies bytes in, and returns how many the pool had room for. */
+  append(bytes: Uint8Array, at: number, length: number): number {
+    assert(!this.finQueued, 'data after FIN')
+    return this.stream.append(bytes, at, length)
+  }
+
+  /** Puts bytes [from, from + length) behind the packet's headers without copying. */
+  lend(packet: Packet, from: Seq, length: number): void {
+    this.stream.lend(packet, seqDiff(from, this.start), length)
+  }
+
+  /** The peer has everything below `una`; FIN, which is no byte here, may lie below it too. */
+  acknowledge(una: Seq): void {
+    const count = Math.min(seqDiff(una, this.start), this.stream.length)
+    if (count <= 0) return
+    this.stream.drop(count)
+    this.start = seqAdd(this.start, count)
+  }
+
+  clear(): void {
+    this.stream.clear()
+  }
+}

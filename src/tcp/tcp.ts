@@ -1,0 +1,432 @@
+// TCP as a transport: segments in, to connections and listeners; connections by the program's wish; timers and
+// output in poll(). What happens to one connection is in input.ts, output.ts, recovery.ts and timers.ts.
+
+import { assert } from '../assert.ts'
+import type { Packet } from '../buf/packet.ts'
+import type { PagePool } from '../buf/page.ts'
+import type { Counters, Drop } from '../counters.ts'
+import type { NetErrorCode } from '../errors.ts'
+import type { IcmpError, IpOutput, SendOptions, Transport, Way } from '../ip/seams.ts'
+import { sumFrom } from '../link/segmentation.ts'
+import type { Random } from '../random.ts'
+import { RateLimiter } from '../rate-limit.ts'
+import { after, IMMEDIATELY, type Machine, type Micros, NEVER } from '../time.ts'
+import { DeadlineHeap } from '../timers.ts'
+import type { IpAddress } from '../wire/address.ts'
+import { fold } from '../wire/checksum.ts'
+import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
+import { seqAtMost, seqBefore } from '../wire/sequence.ts'
+import {
+  checkTcp,
+  TCP_MAX_HEADER,
+  tcpAck,
+  tcpDestinationPort,
+  tcpFlags,
+  tcpHeaderLength,
+  tcpSeq,
+  tcpSourcePort,
+  tcpUrgentPointer,
+  tcpWindow,
+} from '../wire/tcp.ts'
+import { readTcpOptions } from '../wire/tcp-options.ts'
+import type { CongestionControl } from './congestion.ts'
+import {
+  type Acceptor,
+  type Connection,
+  EVENT_CLOSED,
+  EVENT_ESTABLISHED,
+  EVENT_READABLE,
+  EVENT_WRITABLE,
+  isSynchronized,
+  setState,
+} from './connection.ts'
+import { Cubic } from './cubic.ts'
+import { Demux } from './demux.ts'
+import { DEFAULT_TCP_CONFIG, Segment, type TcpConfig, type TcpEnvironment } from './environment.ts'
+import { segmentArrives } from './input.ts'
+import { HashedIsn, type InitialSequenceNumbers } from './isn.ts'
+import type { Listener } from './listener.ts'
+import { sendReset, transmit } from './output.ts'
+import { EphemeralPorts } from './ports.ts'
+import { resetFor } from './stray.ts'
+import { SynCookies } from './syn-cookies.ts'
+import { runTimers } from './timers.ts'
+
+export interface TcpParts {
+  readonly pool: PagePool
+  readonly counters: Counters
+  readonly random: Random
+  readonly ipv4: IpOutput
+  readonly ipv6: IpOutput
+  readonly isLocal: (address: IpAddress) => boolean
+  /** The neighbour on the way answered. */
+  readonly confirm: (way: Way, now: Micros) => void
+  readonly config?: Partial<TcpConfig>
+  readonly isn?: InitialSequenceNumbers
+  /** Makes the congestion control of each new connection. Default CUBIC. */
+  readonly congestionControl?: () => CongestionControl
+}
+
+const UNREACHABLE_BURST = 50
+
+export class Tcp implements Transport, Machine, TcpEnvironment {
+  readonly pool: PagePool
+  readonly counters: Counters
+  readonly random: Random
+  readonly config: TcpConfig
+  readonly isn: InitialSequenceNumbers
+  readonly ports: EphemeralPorts
+  readonly cookies: SynCookies
+  readonly demux: Demux
+  readonly listeners = new Map<number, Listener[]>()
+  readonly congestionControl: () => CongestionControl
+  readonly sendOptions: { -readonly [Name in keyof SendOptions]: SendOptions[Name] } = {
+    protocol: PROTOCOL_TCP,
+    hopLimit: 64,
+    trafficClass: 0,
+    dontFragment: true,
+    routerAlert: false,
+  }
+  /** What arrives at a listener: passive.ts. */
+  onListen:
+    | ((listener: Listener, segment: Segment, packet: Packet, ends: SegmentEnds, now: Micros) => Drop | undefined)
+    | null = null
+  private readonly parts: TcpParts
+  private readonly heap = new DeadlineHeap<Connection>()
+  private readonly owing: Connection[] = []
+  private readonly notified: Connection[] = []
+  private readonly acceptable: Acceptor[] = []
+  private readonly timeWaiting: Connection[] = []
+  private readonly challenges: RateLimiter
+  private readonly resets: RateLimiter
+  private readonly segment = new Segment()
+
+  constructor(parts: TcpParts) {
+    this.parts = parts
+    this.pool = parts.pool
+    this.counters = parts.counters
+    this.random = parts.random
+    this.config = { ...DEFAULT_TCP_CONFIG, ...parts.config }
+    this.isn = parts.isn ?? new HashedIsn(parts.random)
+    this.ports = new EphemeralPorts(parts.random)
+    this.cookies = new SynCookies(parts.random)
+    this.demux = new Demux(parts.random)
+    this.congestionControl = parts.congestionControl ?? (() => new Cubic())
+    this.challenges = new RateLimiter(this.config.challengeAcksPerSecond, this.config.challengeAcksPerSecond)
+    this.resets = new RateLimiter(1_000, UNREACHABLE_BURST * 20)
+  }
+
+  isLocal(address: IpAddress): boolean {
+    return this.parts.isLocal(address)
+  }
+
+  receive(packet: Packet, source: IpAddress, destination: IpAddress, now: Micros): Drop | undefined {
+    const { counters, segment } = this
+    counters.TcpInSegs++
+    const drop = this.check(packet, source, destination)
+    if (drop !== undefined) {
+      counters.TcpInErrs++
+      return drop
+    }
+    const { view } = packet.page
+    const at = packet.data
+    const ends = {
+      local: destination,
+      localPort: tcpDestinationPort(view, at),
+      remote: source,
+      remotePort: tcpSourcePort(view, at),
+    }
+    packet.transportAt = at
+    readSegment(packet, segment)
+    const connection = this.demux.find(ends.local, ends.localPort, ends.remote, ends.remotePort)
+    const listener =
+      connection === null || connection.state === 'TIME-WAIT' ? this.findListener(ends, packet.interfaceIndex) : null
+    if (connection !== null && !(listener !== null && this.mayReuse(connection, segment, now))) {
+      const outcome = segmentArrives(this, connection, segment, packet, now)
+      if (outcome === 'kept') return undefined
+      if (outcome !== 'handled') return outcome
+      packet.release()
+      return undefined
+    }
+    if (listener !== null && this.onListen !== null) {
+      const listened = this.onListen(listener, segment, packet, ends, now)
+      if (listened !== 'tcpNoConnection') return listened
+    }
+    this.reset(segment, ends, now)
+    return 'tcpNoConnection'
+  }
+
+  /** RFC 5927, RFC 5461: believed with a sequence number in flight; hard errors end a handshake, soft ones are remembered. */
+  error(packet: Packet, error: IcmpError, _now: Micros): boolean {
+    const { view } = packet.page
+    const at = packet.data
+    const connection = this.demux.find(
+      error.source,
+      tcpSourcePort(view, at),
+      error.destination,
+      tcpDestinationPort(view, at),
+    )
+    if (connection === null) return false
+    const quoted = tcpSeq(view, at)
+    const { snd } = connection
+    const inFlight = !seqBefore(quoted, snd.una) && seqAtMost(quoted, snd.nxt)
+    if (!inFlight) return false
+    if (error.kind === 'packet-too-big') {
+      connection.mtuReduced = true
+      this.owe(connection)
+      return true
+    }
+    const code = codeOf(error)
+    if (code === null) return true
+    if (!isSynchronized(connection.state)) this.close(connection, code)
+    else connection.softError = code
+    this.schedule(connection)
+    return true
+  }
+
+  deadline(): Micros {
+    if (this.owing.length > 0 || this.notified.length > 0 || this.acceptable.length > 0) return IMMEDIATELY
+    return this.heap.next()
+  }
+
+  poll(now: Micros): void {
+    for (let due = this.heap.takeDue(now); due !== null; due = this.heap.takeDue(now)) {
+      if (due.state !== 'CLOSED') runTimers(this, due, now)
+    }
+    // A connection that owes again while its output runs waits for the next poll.
+    for (const connection of this.owing.splice(0)) {
+      connection.outputQueued = false
+      transmit(this, connection, now)
+    }
+    this.tellOwners()
+  }
+
+  // TcpEnvironment
+
+  outputFor(address: IpAddress): IpOutput {
+    return address.family === 4 ? this.parts.ipv4 : this.parts.ipv6
+  }
+
+  owe(connection: Connection): void {
+    if (connection.outputQueued || connection.state === 'CLOSED') return
+    connection.outputQueued = true
+    this.owing.push(connection)
+  }
+
+  schedule(connection: Connection): void {
+    connection.deadlineAt = connection.timers.least()
+    this.heap.schedule(connection)
+  }
+
+  notify(connection: Connection, events: number): void {
+    if (connection.events === 0) this.notified.push(connection)
+    connection.events |= events
+  }
+
+  close(connection: Connection, error: NetErrorCode | null): void {
+    if (connection.state === 'CLOSED') return
+    if (connection.state === 'SYN-RECEIVED' && connection.listener !== null) connection.listener.halfOpen--
+    setState(connection, 'CLOSED')
+    connection.error = error
+    connection.timers.clear()
+    connection.deadlineAt = NEVER
+    connection.sendQueue.clear()
+    connection.board.clear()
+    // What arrived in order may still be read, unless the connection was reset.
+    if (error !== null || connection.orphaned) connection.receiveQueue.clear()
+    this.demux.remove(connection)
+    this.notify(connection, EVENT_CLOSED)
+  }
+
+  abort(connection: Connection, now: Micros): void {
+    if (isSynchronized(connection.state) && connection.state !== 'TIME-WAIT') sendReset(this, connection, now)
+    this.close(connection, 'ECONNABORTED')
+  }
+
+  challengeAck(connection: Connection, now: Micros): void {
+    if (!this.challenges.take(now)) return
+    this.counters.TcpExtTCPChallengeACK++
+    connection.ackNow = true
+    this.owe(connection)
+  }
+
+  enterTimeWait(connection: Connection, now: Micros): void {
+    setState(connection, 'TIME-WAIT')
+    connection.timers.clear()
+    connection.timers.timeWaitAt = after(now, this.config.timeWait)
+    connection.sendQueue.clear()
+    this.counters.TcpExtTW++
+    this.timeWaiting.push(connection)
+    while (this.timeWaiting.length > this.config.timeWaitLimit) {
+      const oldest = this.timeWaiting.shift()!
+      if (oldest.state !== 'TIME-WAIT') continue
+      this.counters.TcpExtTCPTimeWaitOverflow++
+      this.close(oldest, null)
+    }
+    this.owe(connection)
+    this.schedule(connection)
+  }
+
+  completed(connection: Connection): boolean {
+    const { listener } = connection
+    assert(listener !== null, 'a passive connection without its listener')
+    if (listener.closed) return false
+    if (listener.acceptQueueFull) {
+      this.counters.TcpExtListenOverflows++
+      return false
+    }
+    listener.halfOpen--
+    listener.accepted.push(connection)
+    if (!listener.announced) {
+      listener.announced = true
+      this.acceptable.push(listener)
+    }
+    this.counters.TcpPassiveOpens++
+    return true
+  }
+
+  refuse(segment: Segment, connection: Connection, now: Micros): void {
+    const { localAddress: local, localPort, remoteAddress: remote, remotePort } = connection
+    this.reset(segment, { local, localPort, remote, remotePort }, now)
+  }
+
+  refreshWay(connection: Connection): Way | null {
+    const output = this.outputFor(connection.remoteAddress)
+    if (output.isFresh(connection.way)) return connection.way
+    const way = output.resolve(connection.remoteAddress, {
+      source: connection.localAddress,
+      interfaceIndex: connection.interfaceIndex,
+    })
+    if (typeof way === 'string') return null
+    connection.way = way
+    return way
+  }
+
+  confirm(connection: Connection, now: Micros): void {
+    this.parts.confirm(connection.way, now)
+  }
+
+  /** Drops every connection and listener without a word: the host goes away. */
+  closeAll(): void {
+    for (const connection of [...this.demux.values()]) {
+      connection.orphaned = true
+      this.close(connection, null)
+    }
+    this.listeners.clear()
+    this.tellOwners()
+  }
+
+  /** The listener that fits best, as bind rules have it. */
+  findListener(ends: SegmentEnds, interfaceIndex: number): Listener | null {
+    let best: Listener | null = null
+    let bestScore = -1
+    for (const listener of this.listeners.get(ends.localPort) ?? []) {
+      const score = listener.score(ends.local, interfaceIndex)
+      if (score > bestScore) {
+        best = listener
+        bestScore = score
+      }
+    }
+    return best
+  }
+
+  private check(packet: Packet, source: IpAddress, destination: IpAddress): Drop | undefined {
+    if (packet.linkCast !== 'host' || destination.isMulticast || source.isMulticast) return 'tcpNotUnicast'
+    if (!packet.linearize(Math.min(packet.length, TCP_MAX_HEADER))) return 'noBuffer'
+    const malformed = checkTcp(packet.page.view, packet.data, packet.headLength)
+    if (malformed !== undefined) return malformed
+    if (packet.checksum === 'partial' || packet.checksum === 'verified') return undefined
+    const pseudo = pseudoHeaderSum(source, destination, PROTOCOL_TCP, packet.length)
+    if (fold(sumFrom(packet, packet.data) + pseudo) === 0xffff) return undefined
+    this.counters.TcpInCsumErrors++
+    return 'tcpChecksum'
+  }
+
+  /** RFC 6191, RFC 1122 §4.2.2.13: a SYN that is surely newer than a connection in TIME-WAIT may take its place. */
+  private mayReuse(connection: Connection, segment: Segment, _now: Micros): boolean {
+    if (connection.state !== 'TIME-WAIT' || !isPlainSyn(segment)) return false
+    const { options } = segment
+    const newer =
+      connection.timestampsOn && options.timestamps
+        ? ((options.timestampValue - connection.tsRecent) | 0) > 0
+        : !seqAtMost(segment.seq, connection.rcv.nxt)
+    if (!newer) return false
+    this.counters.TcpExtTWRecycled++
+    this.close(connection, null)
+    return true
+  }
+
+  private reset(segment: Segment, ends: SegmentEnds, now: Micros): void {
+    if (!this.resets.take(now)) return
+    const reply = resetFor(this.pool, segment, ends)
+    if (reply === null) return
+    const output = this.outputFor(ends.remote)
+    const way = output.resolve(ends.remote, { source: ends.local, interfaceIndex: 0 })
+    if (typeof way === 'string') return reply.release()
+    this.counters.TcpOutRsts++
+    this.counters.TcpOutSegs++
+    this.sendOptions.hopLimit = 64
+    this.sendOptions.trafficClass = 0
+    output.send(reply, way, this.sendOptions, now)
+  }
+
+  private tellOwners(): void {
+    for (const connection of this.notified.splice(0)) {
+      const { events, owner } = connection
+      connection.events = 0
+      if (owner === null) continue
+      if ((events & EVENT_ESTABLISHED) !== 0) owner.onEstablished()
+      if ((events & EVENT_READABLE) !== 0) owner.onReadable()
+      if ((events & EVENT_WRITABLE) !== 0) owner.onWritable()
+      if ((events & EVENT_CLOSED) !== 0) owner.onClosed(connection.error)
+    }
+    for (const listener of this.acceptable.splice(0)) {
+      listener.announced = false
+      if (!listener.closed) listener.onAcceptable?.()
+    }
+  }
+}
+
+/** Addresses and ports of a segment that arrived, from our side. */
+export interface SegmentEnds {
+  readonly local: IpAddress
+  readonly localPort: number
+  readonly remote: IpAddress
+  readonly remotePort: number
+}
+
+const isPlainSyn = (segment: Segment): boolean => (segment.flags & 0x17) === 0x02
+
+/** Reads the header into the record and pulls it: the packet's data begins at the payload. */
+function readSegment(packet: Packet, segment: Segment): void {
+  const { view } = packet.page
+  const at = packet.data
+  const headerLength = tcpHeaderLength(view, at)
+  segment.seq = tcpSeq(view, at)
+  segment.ack = tcpAck(view, at)
+  segment.flags = tcpFlags(view, at)
+  segment.window = tcpWindow(view, at)
+  segment.urgentPointer = tcpUrgentPointer(view, at)
+  readTcpOptions(view, at, headerLength, segment.options)
+  packet.pull(headerLength)
+  segment.length = packet.length
+}
+
+/** RFC 1122 §4.2.3.9, RFC 5461: what an error says of the peer. Null: nothing worth remembering. */
+function codeOf(error: IcmpError): NetErrorCode | null {
+  switch (error.kind) {
+    case 'port-unreachable':
+    case 'protocol-unreachable':
+      return 'ECONNREFUSED'
+    case 'host-unreachable':
+    case 'hop-limit-exceeded':
+    case 'admin-prohibited':
+      return 'EHOSTUNREACH'
+    case 'net-unreachable':
+      return 'ENETUNREACH'
+    case 'parameter-problem':
+      return 'EPROTO'
+    default:
+      return null
+  }
+}
