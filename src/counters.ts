@@ -58,6 +58,7 @@ export class Drops {
   packetTooBig = 0
   reversePath = 0
   routePolicy = 0
+  routeBlackhole = 0
   // ICMP, IGMP, MLD
   icmpMalformed = 0
   icmpChecksum = 0

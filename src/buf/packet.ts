@@ -96,10 +96,13 @@ export class Packet {
     return this.tail - this.data
   }
 
-  /** Bytes of the pages it holds: what a queue charges for it. */
+  /**
+   * What a queue charges for it: its own page whole, and of pages that it shares with others as many small pages as
+   * its part would fill.
+   */
   get chargedBytes(): number {
     let sum = this.page.size
-    for (const fragment of this.fragments) sum += fragment.page.size
+    for (const { length } of this.fragments) sum += Math.ceil(length / SMALL_PAGE) * SMALL_PAGE
     return sum
   }
 

@@ -68,7 +68,8 @@ function findOnward(
   }
   const route = ways.route(destination, 0)
   if (route === null) return 'noRoute'
-  if (route.kind !== 'unicast') return 'routePolicy'
+  if (route.kind === 'blackhole') return 'routeBlackhole'
+  if (route.kind === 'prohibit') return 'routePolicy'
   const outgoing = context.interfaces.byIndex(route.interfaceIndex)
   return outgoing === undefined ? 'noRoute' : { route, outgoing }
 }

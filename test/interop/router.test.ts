@@ -64,6 +64,8 @@ describe.skipIf(!root || !needTool('tracepath') || !needTool('traceroute'))(
   () => {
     it.each([1_280, 600])('passes packets on, whole and in fragments, to a link with an MTU of %d', (mtu) =>
       withOurRouter(mtu, async ({ left, right }) => {
+        const refused = await left.run('ping -n -M do -s 1472 -c 2 -i 0.1 -W 1 10.0.2.2')
+        expect(refused.stdout).toContain(`From 10.0.1.1 icmp_seq=1 Frag needed and DF set (mtu = ${mtu})`)
         for (const address of mtu < 1_280 ? ['10.0.2.2'] : ['10.0.2.2', 'fd02::2'])
           for (const size of [56, 1_472, 20_000]) {
             const { stdout } = await left.run(`ping -n -i 0.05 -W 2 -c 4 -s ${size} ${address}`)
@@ -72,8 +74,6 @@ describe.skipIf(!root || !needTool('tracepath') || !needTool('traceroute'))(
           }
         const flood = await right.run('ping -q -n -f -c 3000 10.0.1.2')
         expect(flood.stdout).toContain('3000 packets transmitted, 3000 received, 0% packet loss')
-        const { stdout } = await left.run('ping -n -M do -s 1472 -c 2 -i 0.1 -W 1 10.0.2.2')
-        expect(stdout).toContain(`From 10.0.1.1 icmp_seq=1 Frag needed and DF set (mtu = ${mtu})`)
       }),
     )
 

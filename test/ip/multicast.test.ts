@@ -207,6 +207,17 @@ describe.each(FAMILIES)('$name', (family) => {
     })
   })
 
+  test('a query that gives more time does not put off the answer to an earlier one', () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      joined((rig) => {
+        rig.stranger.tell(family.query(seconds(1), group))
+        rig.stranger.tell(family.query(seconds(12), group))
+        rig.stranger.runSeconds(1)
+        expect(rig.stranger.take(REPORT).length).toBe(1)
+      }, seed)
+    }
+  })
+
   test('after an older query the older report is sent, for 260 s (RFC 3376 §8.12, RFC 3810 §9.12)', () => {
     joined((rig) => {
       rig.stranger.tell(family.oldQuery(seconds(1), group))

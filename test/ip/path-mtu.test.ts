@@ -44,6 +44,10 @@ describe.each([4, 6] as const)('over three routers with falling MTUs, family %i'
       const receiver = new UdpSocket(last, { family: 6, port: 7 })
       const sender = new UdpSocket(first, { family })
       sender.connect(to.address, to.port)
+      // So that nobody has to be asked for on the way.
+      sender.send(bytesUpTo(1))
+      world.runFor(seconds(5))
+      expect(receiver.tryReceive()?.bytes.length).toBe(1)
       for (let count = 0; count < 5; count++) {
         sender.send(bytesUpTo(20_000))
         world.runFor(seconds(3))

@@ -1,0 +1,237 @@
+// The command where it needs no network: what it prints, where to, and how it ends.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { command, hourglass } from '../support/hourglass.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'hourglass-cli-'))
+const inFolder = (name: string): string => join(folder, name)
+const GOLDEN = 'captures/ping4.pcapng'
+const MEM = '--link mem --address 10.0.0.1/24'
+const VERBS = ['demo', 'up', 'ping', 'trace', 'dump', 'doctor']
+const version = (JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const sh = (line: string): { code: number | null; stdout: string; stderr: string } => {
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', `set -o pipefail; ${line}`], { encoding: 'utf8' })
+  return { code: status, stdout, stderr }
+}
+const quoted = (words: string): string => command(words).join(' ')
+
+describe('a mistake on the command line is one sentence and ends with 2', () => {
+  const long = `/${'x'.repeat(200)}`
+  const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
+    [`up --link wire:x ${'--address 10.0.0.1/24'}`, /'wire:x' is not a link: write tap:NAME, tun:NAME/],
+    ['up --link tap: --address 10.0.0.1/24', /'tap:' is not a link: an interface name has 1 to 15 characters/],
+    ['up --link tap:a/b --address 10.0.0.1/24', /'a\/b' is not an interface name/],
+    ['up --link tap:0123456789abcdef --address 10.0.0.1/24', /1 to 15 characters/],
+    ['up --link fd:x --address 10.0.0.1/24', /a descriptor is a number from 0 to 65535, not 'x'/],
+    ['up --link mem:x --address 10.0.0.1/24', /mem takes nothing after it/],
+    ['up --link udp:127.0.0.1:5000 --address 10.0.0.1/24', /write LOCAL:PORT-REMOTE:PORT/],
+    [
+      'up --link udp:127.0.0.1:99999-127.0.0.1:1 --address 10.0.0.1/24',
+      /a port is a number from 0 to 65535, not '99999'/,
+    ],
+    ['up --link udp:127.0.0.1:1-[::1]:1 --address 10.0.0.1/24', /both addresses must be of one family/],
+    ['up --link udp:localhost:1-127.0.0.1:1 --address 10.0.0.1/24', /'localhost' is not an IP address/],
+    ['up --link vxlan:16777216,127.0.0.1:1,127.0.0.1:2 --address 10.0.0.1/24', /a VNI is a number from 0 to 16777215/],
+    ['up --link raw:0,127.0.0.1 --address 10.0.0.1/24', /a protocol is a number from 1 to 254/],
+    ['up --link raw:253,192.0.2.1 --address fd00::1/64', /give addresses of its family/],
+    [`up --link passt:${long} --address 10.0.0.1/24`, /at most 107 bytes/],
+    ['up --address 10.0.0.1/24', /required option '--link <LINK>' not specified/],
+    ['up --link', /argument missing/],
+    ['up --link mem', /the host has no address: give one with --address A\/LEN, or --autoconf/],
+    ['up --link mem --address 10.0.0.1', /'10\.0\.0\.1' has no prefix length: write it like 10\.0\.0\.2\/24/],
+    ['up --link mem --address 10.0.0.256/24', /10\.0\.0\.256/],
+    ['up --link mem --address 10.0.0.1/33', /10\.0\.0\.1\/33/],
+    ['up --link mem --address fd00::1/129', /fd00::1\/129/],
+    ['up --link mem --address fd00:::1/64', /fd00:::1/],
+    [`up ${MEM} --address 10.0.0.1/16`, /--address 10\.0\.0\.1 is given twice/],
+    [`up ${MEM} --os-address 10.0.0.1/24`, /10\.0\.0\.1 cannot be both --address and --os-address/],
+    [
+      'up --link udp:127.0.0.1:1-127.0.0.1:2 --address 10.0.0.1/24 --os-address 10.0.0.2/24',
+      /--os-address goes with tap:/,
+    ],
+    [`up ${MEM} --gateway 192.0.2.1`, /the gateway 192\.0\.2\.1 is on no network of this host/],
+    [`up ${MEM} --gateway x`, /'?x'?/],
+    [`up ${MEM} --mtu 67`, /--mtu 67: give a whole number from 68 to 65535/],
+    [`up ${MEM} --mtu 1e3`, /--mtu 1e3: give a whole number/],
+    [`up ${MEM} --mac 00:11:22`, /00:11:22/],
+    [`up ${MEM} --serve echo,ssh`, /'ssh' is not a service: choose from echo, discard, daytime, chargen/],
+    [`up ${MEM} --serve echo,echo`, /the service 'echo' is given twice/],
+    [`up ${MEM} --duration -1`, /--duration -1: give a number/],
+    [`up ${MEM} --duration soon`, /--duration soon: give a number from 0/],
+    [`up ${MEM} --colour`, /unknown option '--colour'/],
+    [`up ${MEM} and more`, /too many arguments/],
+    ['up --link mem --address 224.0.0.1/24', /224\.0\.0\.1 is no address that a host can have/],
+    ['up --link mem --address 10.0.0.255/24', /10\.0\.0\.255 is no address that a host can have/],
+    [`ping ${MEM}`, /missing required argument 'DESTINATION'/],
+    [`ping ${MEM} example.org`, /example\.org/],
+    [`ping ${MEM} 192.0.2.1`, /192\.0\.2\.1 is on no network of ours/],
+    [`ping ${MEM} -c 0 10.0.0.2`, /-c 0: give a whole number from 1/],
+    [`ping ${MEM} -s 65508 10.0.0.2`, /-s 65508: give a whole number from 0 to 65507/],
+    [`ping ${MEM} -t 256 10.0.0.2`, /-t 256: give a whole number from 1 to 255/],
+    [`ping ${MEM} -M maybe 10.0.0.2`, /-M maybe: give do, want or dont/],
+    [`ping ${MEM} -i x 10.0.0.2`, /-i x: give a number/],
+    [`ping ${MEM} -I 10.0.0.9 -c 1 10.0.0.2`, /10\.0\.0\.9 is no address of this host/],
+    [`ping ${MEM} -I fd00::1 -c 1 10.0.0.2`, /fd00::1 is no address of this host/],
+    [`trace ${MEM} -q 11 10.0.0.2`, /-q 11: give a whole number from 1 to 10/],
+    [`trace ${MEM} -f 3 -m 2 10.0.0.2`, /-f 3 is beyond -m 2/],
+    ['dump', /missing required argument 'FILE'/],
+    [`dump ${GOLDEN} -c 0`, /--count 0: give a whole number from 1/],
+    [`dump ${GOLDEN} --json --ndjson`, /--json and --ndjson/],
+    ['demo --seed x', /--seed x: give a whole number/],
+    ['destroy', /unknown command 'destroy'/],
+  ]
+
+  it.each(MISTAKES)('hourglass %s', (words, message) => {
+    const { code, stdout, stderr } = hourglass(words)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(message)
+    // One sentence, and where commander speaks the way to the help.
+    expect(stderr.replace(/\n*\(hourglass .*--help shows how it is used\)\n/, '\n').replace(/\n+$/, '')).not.toContain(
+      '\n',
+    )
+    expect(stderr).not.toMatch(/\bat .*:\d+:\d+|Error:/)
+  })
+})
+
+describe('what the surroundings lack is told with its mend and ends with 3', () => {
+  it.each([
+    [
+      `up ${MEM} --capture /no/such/folder/x.pcapng`,
+      /there is no such directory\. To mend it: make the directory first/,
+    ],
+    [`up ${MEM} --capture /tmp`, /it is a directory\. To mend it: give the path of a file/],
+    ['demo --capture /proc/no/x.pcapng', /\/proc\/no.* To mend it: /],
+    ['dump /no/such/file.pcapng', /\/no\/such\/file\.pcapng.* To mend it: /],
+    ['dump /tmp', /\/tmp.*directory.* To mend it: /],
+    ['dump package.json', /package\.json.* To mend it: /],
+    ['dump /dev/null', /\/dev\/null.* To mend it: /],
+  ])('hourglass %s', (words, message) => {
+    const { code, stdout, stderr } = hourglass(words)
+    expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: '', stderr: expect.stringMatching(message) })
+    expect(stderr).toMatch(/^hourglass: [^\n]+\n$/)
+  })
+
+  it('a capture that is cut short is printed as far as it goes, and then the fault is told', () => {
+    const path = inFolder('short.pcapng')
+    const whole = hourglass(`dump -t ${GOLDEN}`)
+    const bytes = readFileSync(GOLDEN)
+    writeFileSync(path, bytes.subarray(0, bytes.length - 30))
+    const { code, stdout, stderr } = hourglass(`dump -t ${path}`)
+    expect(code).toBe(3)
+    expect(stdout.length).toBeGreaterThan(100)
+    expect(whole.stdout.startsWith(stdout)).toBe(true)
+    expect(stderr).toMatch(/^hourglass: [^\n]*short\.pcapng[^\n]+\n$/)
+  })
+})
+
+describe('help and version', () => {
+  it('hourglass --help opens with examples and names every command', () => {
+    const { code, stdout, stderr } = hourglass('--help')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^Examples:\n {2}hourglass demo/)
+    for (const verb of VERBS) expect(stdout).toMatch(new RegExp(`^ {2}${verb}\\b`, 'm'))
+  })
+
+  it.each(VERBS)('hourglass %s --help opens with examples', (verb) => {
+    const { code, stdout, stderr } = hourglass(`${verb} --help`)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(new RegExp(`^Examples[^\\n]*:\\n {2}hourglass ${verb}`))
+    expect(stdout).toContain(`Usage: hourglass ${verb}`)
+  })
+
+  it('hourglass alone shows the help and ends with 2', () => {
+    const { code, stdout, stderr } = hourglass('')
+    expect(code).toBe(2)
+    expect(stdout + stderr).toContain('Usage: hourglass')
+  })
+
+  it.each(['-V', '--version'])('%s prints the version of the package', (option) => {
+    expect(hourglass(option)).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+  })
+})
+
+describe('data', () => {
+  it('the demo is the same for a seed, and its capture is readable', () => {
+    const [one, two] = [inFolder('one.pcapng'), inFolder('two.pcapng')]
+    const first = hourglass(`demo --seed 5 --capture ${one}`)
+    const second = hourglass(`demo --seed 5 --capture ${two}`)
+    expect(first).toMatchObject({ code: 0, stderr: '' })
+    expect(first.stdout.replaceAll(one, two)).toBe(second.stdout)
+    expect(readFileSync(one).equals(readFileSync(two))).toBe(true)
+    expect(hourglass(`dump ${one}`).stdout).toContain('dropped: faultLoss')
+  })
+
+  it('a dump as --json is one array, as --ndjson an object a line, with the same packets as the text', () => {
+    const text = hourglass(`dump ${GOLDEN}`).stdout.trimEnd().split('\n')
+    const array = JSON.parse(hourglass(`dump --json ${GOLDEN}`).stdout) as unknown[]
+    const lines = hourglass(`dump --ndjson ${GOLDEN}`).stdout.trimEnd().split('\n')
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(array)
+    expect(array).toHaveLength(text.length)
+    expect(hourglass(`dump -c 2 ${GOLDEN}`).stdout.split('\n')).toHaveLength(3)
+  })
+
+  it('ping, trace, up and doctor print JSON that parses', () => {
+    const ping = hourglass(`ping ${MEM} -c 3 -i 0 --json 10.0.0.2`)
+    expect(ping).toMatchObject({ code: 0, stderr: '' })
+    expect(JSON.parse(ping.stdout)).toMatchObject({
+      transmitted: 3,
+      received: 3,
+      loss: 0,
+      rtt: { min: expect.any(Number) },
+    })
+    const lost = hourglass(`ping ${MEM} --os-address 10.0.0.3/24 -c 1 -W 0.2 --json 10.0.0.2`)
+    expect(lost.code).toBe(1)
+    expect(JSON.parse(lost.stdout)).toMatchObject({ transmitted: 1, received: 0, loss: 100, rtt: null })
+    const trace = hourglass(`trace ${MEM} --json 10.0.0.2`)
+    expect(trace.code).toBe(0)
+    expect(JSON.parse(trace.stdout)).toMatchObject({ arrived: true, hops: [{ hop: 1 }] })
+    const up = hourglass(`up ${MEM} --ndjson --duration 0.1 --serve echo`)
+    expect(up).toMatchObject({ code: 0, stderr: '' })
+    const events = up.stdout.trimEnd().split('\n')
+    expect(events.map((line) => (JSON.parse(line) as { event: string }).event)).toEqual(['ready', 'end'])
+    const doctor = hourglass('doctor --json')
+    expect([0, 1]).toContain(doctor.code)
+    expect(Array.isArray(JSON.parse(doctor.stdout))).toBe(true)
+  })
+
+  it('a capture on standard output is all that is there', () => {
+    const path = inFolder('piped.pcapng')
+    const { code, stderr } = sh(`${quoted(`ping ${MEM} -c 2 -i 0 --capture - 10.0.0.2`)} > ${path}`)
+    expect(code).toBe(0)
+    expect(stderr).toContain('2 packets transmitted, 2 received')
+    expect(hourglass(`dump ${path}`).stdout).toContain('ICMP echo request')
+  })
+
+  it('a demo whose capture is standard output prints to standard error', () => {
+    const path = inFolder('demo-piped.pcapng')
+    expect(sh(`${quoted('demo --capture -')} > ${path}`)).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('alice'),
+    })
+    expect(hourglass(`dump ${path}`)).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  it('a reader that has seen enough ends the command without a word', () => {
+    const path = inFolder('many.pcapng')
+    expect(hourglass(`demo --capture ${path}`).code).toBe(0)
+    for (const words of [`dump ${path}`, `dump --json ${path}`, `ping ${MEM} -f -c 2000 10.0.0.2`]) {
+      const { stdout, stderr } = sh(`${quoted(words)} | head -n 1`)
+      expect({ lines: stdout.split('\n').length, stderr }).toEqual({ lines: 2, stderr: '' })
+    }
+  })
+
+  it('there is no colour where nobody looks, and with NO_COLOR none where somebody does', () => {
+    const colour = String.fromCharCode(27)
+    expect(hourglass(`demo --capture ${inFolder('c.pcapng')}`).stdout).not.toContain(colour)
+    if (!existsSync('/usr/bin/script')) return
+    const line = quoted(`demo --capture ${inFolder('c.pcapng')}`)
+    expect(sh(`TERM=xterm script -qec '${line}' /dev/null`).stdout).toContain(colour)
+    expect(sh(`TERM=xterm NO_COLOR=1 script -qec '${line}' /dev/null`).stdout).not.toContain(colour)
+  })
+})
