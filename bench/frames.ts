@@ -6,7 +6,7 @@ import { type Bench, type Figure, type Result, skip } from './figure.ts'
 import { Sandbox, whyNoSandbox } from './sandbox.ts'
 import { median } from './timing.ts'
 
-const ROUNDS = 3
+const ROUNDS = 5
 const SIZES = [64, 1_400]
 /** sendmmsg(2) on this machine; 0: not known. */
 const SENDMMSG = { x64: 307, arm64: 269, riscv64: 269, loong64: 269 }[process.arch as string] ?? 0
@@ -44,13 +44,16 @@ async function frames(sandbox: Sandbox): Promise<Result> {
         }
       }
     }
-    for (const [what, values] of rates) figures.push({ what, value: median(values), unit: 'frames/s' })
+    for (const [what, values] of rates) {
+      figures.push({ what, value: median(values), unit: 'frames/s' })
+      figures.push({ what: `${what}, best run`, value: Math.max(...values), unit: 'frames/s' })
+    }
   }
   return {
     figures,
     notes: [
       'in: a sender in the kernel as fast as it goes, counted at UdpSocket.receiveInto; what is beyond, the TAP queue drops. out: UdpSocket.send, counted by the kernel.',
-      'Sender and host share the machine: with two cores and nothing else each has one.',
+      'Sender and host share the machine: with two cores and nothing else each has one. Where others want the cores too, the best run says more than the median.',
       `Median of ${ROUNDS} runs of a second each.`,
     ],
     skipped: '',

@@ -1,10 +1,10 @@
 // `npm run bench -- [NAME...] [--json]`: runs the named benches, or all of them, and prints their figures. Each runs in
 // a process of its own, so that none compiles its code under the influence of another.
 //
-// Exit codes: 0 all bounds are met, 1 one is missed, 2 usage, 3 a bench could not be run.
+// Exit codes: 0 all bounds are met, 1 one is missed, 2 usage, 3 a bench could not be run, 130 interrupted.
 
 import { spawn } from 'node:child_process'
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { buffersBench } from './buffers.ts'
 import { checksumBench } from './checksum.ts'
@@ -28,6 +28,7 @@ const EXIT_OK = 0
 const EXIT_MISSED = 1
 const EXIT_USAGE = 2
 const EXIT_ENVIRONMENT = 3
+const EXIT_INTERRUPTED = 130
 /** Before the name of the bench that a child is to run; its result goes to standard output as JSON. */
 const CHILD = '--child'
 const GIBIBYTE = 1_024 ** 3
@@ -57,8 +58,12 @@ async function main(words: readonly string[]): Promise<number> {
 
 async function runAll(benches: readonly Bench[], json: boolean): Promise<number> {
   const about = machine()
-  if (!json)
+  if (!json) {
     print(`${about.cpu}, ${about.cores} cores, ${about.memoryGib} GiB, Linux ${about.kernel}, Node ${about.node}`)
+    print(
+      `load before: ${about.load}${about.load >= 0.5 ? ' (the machine has other work: take ratios, not times)' : ''}`,
+    )
+  }
   const done: object[] = []
   let code = EXIT_OK
   for (const { name, summary } of benches) {
@@ -92,16 +97,36 @@ function runApart(name: string): Promise<Result | null> {
     const child = spawn(process.execPath, [...process.execArgv, '--expose-gc', file, CHILD, name], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
+    const onSignal = (): void => {
+      child.kill('SIGTERM')
+      child.once('close', () => process.exit(EXIT_INTERRUPTED))
+    }
+    process.once('SIGINT', onSignal)
+    process.once('SIGTERM', onSignal)
     let text = ''
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk
     })
     child.once('error', () => resolve(null))
-    child.once('close', (code) => resolve(code === 0 ? (JSON.parse(text) as Result) : null))
+    child.once('close', (code) => {
+      process.removeListener('SIGINT', onSignal)
+      process.removeListener('SIGTERM', onSignal)
+      resolve(code === 0 ? (JSON.parse(text) as Result) : null)
+    })
   })
 }
 
-function machine(): { cpu: string; cores: number; memoryGib: number; kernel: string; node: string } {
+interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly memoryGib: number
+  readonly kernel: string
+  readonly node: string
+  /** What else it was doing: runnable processes over the last minute. */
+  readonly load: number
+}
+
+function machine(): Machine {
   const processors = cpus()
   return {
     cpu: processors[0]?.model.trim() ?? 'unknown processor',
@@ -109,6 +134,7 @@ function machine(): { cpu: string; cores: number; memoryGib: number; kernel: str
     memoryGib: Math.round(totalmem() / GIBIBYTE),
     kernel: release(),
     node: process.versions.node,
+    load: Math.round(loadavg()[0]! * 10) / 10,
   }
 }
 

@@ -15,7 +15,7 @@ export interface Program {
 
 const STOP_MILLIS = 3_000
 
-/** Why the benches with namespaces cannot run here; ''. they can. */
+/** Why the benches with namespaces cannot run here; '' where they can. */
 export function whyNoSandbox(tools: readonly string[]): string {
   if (process.platform !== 'linux') return `this is ${process.platform}, not Linux`
   if (process.getuid?.() !== 0) return 'it makes network namespaces: run it as root'

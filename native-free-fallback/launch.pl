@@ -1,6 +1,7 @@
 #!/usr/bin/perl
-# Opens a TAP (or with --tun a TUN) device and becomes the program that follows, which finds the descriptor's number in TAP_FD:
-#   perl launch.pl tap0 node program.js
+# Opens a TAP (or with --tun a TUN) device and becomes the program that follows, which finds the descriptor's number in TAP_FD,
+# and wherever its arguments say $TAP_FD:
+#   perl launch.pl tap0 node program.js --link 'fd:$TAP_FD'
 use strict;
 use warnings;
 use Fcntl;
@@ -15,4 +16,5 @@ sysopen(my $tap, '/dev/net/tun', O_RDWR | O_NONBLOCK) or die "/dev/net/tun: $!\n
 my $request = pack('a16 S x22', $name, $mode | $IFF_NO_PI);
 ioctl($tap, $TUNSETIFF, $request) or die "$name: $!\n";
 $ENV{TAP_FD} = fileno($tap);
+s/\$TAP_FD\b/$ENV{TAP_FD}/g for @ARGV;
 exec { $ARGV[0] } @ARGV or die "$ARGV[0]: $!\n";

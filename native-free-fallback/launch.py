@@ -24,4 +24,5 @@ except OSError as error:
     sys.exit(f"{name}: {error.strerror}")
 os.set_inheritable(descriptor, True)
 os.environ["TAP_FD"] = str(descriptor)
+command = [word.replace("$TAP_FD", str(descriptor)) for word in command]
 os.execvp(command[0], command)

@@ -14,7 +14,7 @@ import type { Stack } from '../stack.ts'
 import { millis } from '../time.ts'
 import { IpAddress } from '../wire/address.ts'
 import * as read from './arguments.ts'
-import { bold, dim, EXIT_NO, EXIT_OK, green, print, red } from './output.ts'
+import { bold, dim, EXIT_NO, EXIT_OK, giveAwayStdout, green, print, red } from './output.ts'
 
 const DEFAULT_SEED = 7
 const DEFAULT_CAPTURE = 'captures/demo.pcapng'
@@ -39,8 +39,16 @@ export function demoCommand(program: Command, end: (code: number) => void): void
     .action(async (flags: { seed: number; capture: string }) => end(await demo(flags.seed, flags.capture)))
 }
 
+/** Where it cannot be made, opening the capture in it says why. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+  } catch {}
+}
+
 async function demo(seed: number, path: string): Promise<number> {
-  if (path !== '-') mkdirSync(dirname(path), { recursive: true })
+  if (path === '-') giveAwayStdout()
+  if (path === DEFAULT_CAPTURE) makeFolder(dirname(path))
   const writer = new PcapngWriter({ application: 'hourglass demo' })
   const file = CaptureFile.open(path, writer)
   const capture = new PacketCapture(writer)

@@ -1,9 +1,10 @@
 // `hourglass dump`: the packets of a capture, a line each, as tcpdump prints them, with the comments that say why.
 
 import type { Command } from 'commander'
+import { UsageError } from '../errors.ts'
 import { type DumpOptions, dumpLines, dumpObjects } from '../node/dump.ts'
 import * as read from './arguments.ts'
-import { EXIT_OK, print, printJson } from './output.ts'
+import { EXIT_NO, EXIT_OK, print, printJson } from './output.ts'
 
 interface DumpFlags {
   count?: number
@@ -21,7 +22,7 @@ export function dumpCommand(program: Command, end: (code: number) => void): void
     .command('dump <FILE>')
     .summary('print a capture (.pcapng or .pcap), a line a packet')
     .description(
-      'Prints the packets of a capture as tcpdump does, with the comments that say why each was sent or dropped.',
+      'Prints the packets of a capture as tcpdump does, with the comments that say why each was sent or dropped. Ends with 1 where the file is no whole capture.',
     )
     .option('-c, --count <N>', 'stop after so many packets', (text) => read.integer('--count', text, 1, 1e15))
     .option('-r, --relative', 'times since the first packet')
@@ -36,12 +37,13 @@ export function dumpCommand(program: Command, end: (code: number) => void): void
       'Examples:\n  hourglass dump captures/demo.pcapng\n  hourglass dump -r -c 10 up.pcapng\n  hourglass dump --ndjson up.pcapng | jq .text\n',
     )
     .action(async (file: string, flags: DumpFlags) => {
-      await dump(file, flags)
-      end(EXIT_OK)
+      end((await dump(file, flags)) ? EXIT_OK : EXIT_NO)
     })
 }
 
-async function dump(file: string, flags: DumpFlags): Promise<void> {
+/** Tells whether the capture is whole. */
+async function dump(file: string, flags: DumpFlags): Promise<boolean> {
+  if (flags.json === true && flags.ndjson === true) throw new UsageError('--json and --ndjson: give one of them')
   const options: DumpOptions = {
     time: !flags.time ? 'none' : flags.relative === true ? 'relative' : 'absolute',
     absoluteSequence: flags.absoluteSequence ?? false,
@@ -49,16 +51,25 @@ async function dump(file: string, flags: DumpFlags): Promise<void> {
     link: flags.link ?? false,
     ...(flags.count === undefined ? {} : { count: flags.count }),
   }
+  let whole = true
   if (flags.json === true) {
     let first = true
     for await (const object of dumpObjects(file, options)) {
       print(`${first ? '[' : ','}${JSON.stringify(object)}`)
       first = false
+      whole &&= !object.malformed
     }
     print(first ? '[]' : ']')
   } else if (flags.ndjson === true) {
-    for await (const object of dumpObjects(file, options)) printJson(object)
+    for await (const object of dumpObjects(file, options)) {
+      printJson(object)
+      whole &&= !object.malformed
+    }
   } else {
-    for await (const line of dumpLines(file, options)) print(line)
+    for await (const line of dumpLines(file, options)) {
+      print(line)
+      whole &&= !line.startsWith('[malformed] at byte ')
+    }
   }
+  return whole
 }

@@ -61,6 +61,14 @@ export function hostOptions(flags: HostFlags): HostOptions {
   }
 }
 
+/** Throws UsageError where `option` names an address to send from that cannot be ours. */
+export function checkSource(option: string, flags: HostFlags & { source?: IpAddress }): void {
+  const { source } = flags
+  if (source === undefined || flags.autoconf === true) return
+  if (flags.address?.some(({ address }) => address.equals(source))) return
+  throw new UsageError(`${option} ${source}: ${source} is no address of this host`)
+}
+
 export function openHost(flags: HostFlags): Promise<Host> {
   if (flags.capture === '-') giveAwayStdout()
   return Host.open(hostOptions(flags))

@@ -8,7 +8,7 @@ import { type Host, neighborPrefix } from '../node/host.ts'
 import { IcmpSocket } from '../socket/icmp-socket.ts'
 import { IpAddress } from '../wire/address.ts'
 import * as read from './arguments.ts'
-import { addHostOptions, type HostFlags, openHost } from './host-options.ts'
+import { addHostOptions, checkSource, type HostFlags, openHost } from './host-options.ts'
 import { type Stop, untilInterrupted } from './interrupt.ts'
 import { EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_NO, EXIT_OK, print, printJson, report } from './output.ts'
 import { RoundTrips } from './statistics.ts'
@@ -67,6 +67,7 @@ function hint(text: string): 'do' | 'want' | 'dont' {
 }
 
 async function ping(destination: IpAddress, flags: PingFlags): Promise<number> {
+  checkSource('-I', flags)
   const host = await openHost(withPeer(flags, destination))
   const stop = untilInterrupted()
   const run = new PingRun(host, destination, flags, stop)

@@ -2,14 +2,14 @@
 // routers tell where they died.
 
 import type { Command } from 'commander'
-import { NetError } from '../errors.ts'
+import { NetError, UsageError } from '../errors.ts'
 import type { IcmpError } from '../ip/seams.ts'
 import type { Host } from '../node/host.ts'
 import { IcmpSocket } from '../socket/icmp-socket.ts'
 import { UdpSocket } from '../socket/udp-socket.ts'
 import { IpAddress } from '../wire/address.ts'
 import * as read from './arguments.ts'
-import { addHostOptions, type HostFlags, openHost } from './host-options.ts'
+import { addHostOptions, checkSource, type HostFlags, openHost } from './host-options.ts'
 import { type Stop, untilInterrupted } from './interrupt.ts'
 import { EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_NO, EXIT_OK, print, printJson, report } from './output.ts'
 import { withPeer } from './ping.ts'
@@ -78,6 +78,8 @@ interface Hop {
 }
 
 async function trace(destination: IpAddress, flags: TraceFlags): Promise<number> {
+  checkSource('-s', flags)
+  if (flags.firstHop > flags.maxHops) throw new UsageError(`-f ${flags.firstHop} is beyond -m ${flags.maxHops}`)
   const host = await openHost(withPeer(flags, destination))
   const stop = untilInterrupted()
   let failure: Error | null = null

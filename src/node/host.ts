@@ -3,6 +3,7 @@
 
 import { PcapngWriter } from '../capture/pcapng-writer.ts'
 import { UsageError } from '../errors.ts'
+import { isHostAddress } from '../ip/addresses.ts'
 import type { Interface } from '../ip/interface.ts'
 import { Cable } from '../link/cable.ts'
 import { captured, PacketCapture } from '../link/capture.ts'
@@ -58,8 +59,6 @@ export class Host {
   readonly stack: Stack
   readonly clock: BatchClock
   readonly driver: Driver
-  /** A device broke, or the capture could not be written; told once each. The host stays to be closed. */
-  onFailure: ((error: Error) => void) | null = null
   private readonly random: Random
   private readonly writer: PcapngWriter | null
   private readonly file: CaptureFile | null
@@ -68,6 +67,9 @@ export class Host {
   private readonly peers: Stack[] = []
   /** The interfaces that take addresses from routers. */
   private readonly askers: Interface[] = []
+  /** Who is told of failures; those before there is anybody wait for him. */
+  private failureListener: ((error: Error) => void) | null = null
+  private readonly untold: Error[] = []
   private closed = false
 
   /** Opens the link and brings the host up. Throws UsageError, EnvironmentError, NetError. */
@@ -95,14 +97,20 @@ export class Host {
     })
     this.writer = options.capture === undefined ? null : new PcapngWriter({ application: 'hourglass' })
     this.file = this.writer === null ? null : CaptureFile.open(options.capture!, this.writer)
-    if (this.file !== null) this.file.onFailure = (error) => this.onFailure?.(error)
+    if (this.file !== null) this.file.onFailure = (error) => this.tellFailure(error)
     this.capture = this.writer === null ? null : new PacketCapture(this.writer)
     this.driver = new Driver({
       machine: together(this.stack, this.peers),
       clock: this.clock,
-      onFailure: (_device, error) => this.onFailure?.(error),
+      onFailure: (_device, error) => this.tellFailure(error),
     })
     this.stack.onWork = () => this.driver.wake()
+  }
+
+  /** A device broke, or the capture could not be written; told once each, also what happened before this was set. The host stays to be closed. */
+  set onFailure(listener: ((error: Error) => void) | null) {
+    this.failureListener = listener
+    if (listener !== null) for (const error of this.untold.splice(0)) listener(error)
   }
 
   /** The first link's. */
@@ -171,6 +179,11 @@ export class Host {
     return this.askers.some((on) => !on.addresses.some(({ origin, usable }) => origin === 'autoconf' && usable))
   }
 
+  private tellFailure(error: Error): void {
+    if (this.failureListener === null) this.untold.push(error)
+    else this.failureListener(error)
+  }
+
   /** Writes the capture's rest at once: for exits that cannot wait. */
   flushSync(): void {
     this.file?.flushSync()
@@ -186,7 +199,7 @@ export class Host {
     try {
       await this.file?.close()
     } catch (error) {
-      if (this.onFailure === null) throw error
+      if (this.failureListener === null) throw error
     }
   }
 }
@@ -195,6 +208,9 @@ export class Host {
 function checkLink(options: HostLink): LinkName {
   const link = parseLinkName(options.link)
   checkSystemSide(link, options.osAddresses ?? [])
+  for (const prefix of [...(options.addresses ?? []), ...(options.osAddresses ?? [])]) {
+    if (!isHostAddress(prefix)) throw new UsageError(`${prefix.address} is no address that a host can have`)
+  }
   checkLinkAddresses(link, options.addresses ?? [])
   checkGateways(options.gateways ?? [], options.addresses ?? [])
   return link

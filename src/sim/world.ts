@@ -11,34 +11,11 @@ import { type Faults, type FaultyDevice, faulty } from '../link/faults.ts'
 import { Switch, type SwitchOptions } from '../link/switch.ts'
 import { SeededRandom } from '../random.ts'
 import { Stack, type StackInterfaceOptions, type StackOptions } from '../stack.ts'
-import { type Clock, earlier, type Micros, NEVER, seconds } from '../time.ts'
+import { earlier, type Micros, NEVER, seconds } from '../time.ts'
 import { DeadlineHeap, type Timed } from '../timers.ts'
+import { VirtualClock } from '../virtual-clock.ts'
 import { IpPrefix } from '../wire/address.ts'
 import { MacAddress } from '../wire/ethernet.ts'
-
-/** Virtual time: it stands still until the world moves it. */
-export class VirtualClock implements Clock {
-  private instant: Micros
-  private readonly wallAtZero: Micros
-
-  constructor(wallAtZero: Micros) {
-    this.wallAtZero = wallAtZero
-    // 0 means "at once" in a deadline, so time begins at 1.
-    this.instant = 1 as Micros
-  }
-
-  now(): Micros {
-    return this.instant
-  }
-
-  wall(): Micros {
-    return (this.wallAtZero + this.instant) as Micros
-  }
-
-  advance(to: Micros): void {
-    if (to > this.instant) this.instant = to
-  }
-}
 
 export interface WorldOptions {
   seed: number

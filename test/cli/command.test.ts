@@ -106,27 +106,34 @@ describe('what the surroundings lack is told with its mend and ends with 3', () 
       /there is no such directory\. To mend it: make the directory first/,
     ],
     [`up ${MEM} --capture /tmp`, /it is a directory\. To mend it: give the path of a file/],
-    ['demo --capture /proc/no/x.pcapng', /\/proc\/no.* To mend it: /],
+    ['demo --capture /dev/null/x.pcapng', /\/dev\/null\/x.* To mend it: /],
     ['dump /no/such/file.pcapng', /\/no\/such\/file\.pcapng.* To mend it: /],
     ['dump /tmp', /\/tmp.*directory.* To mend it: /],
-    ['dump package.json', /package\.json.* To mend it: /],
-    ['dump /dev/null', /\/dev\/null.* To mend it: /],
   ])('hourglass %s', (words, message) => {
     const { code, stdout, stderr } = hourglass(words)
     expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: '', stderr: expect.stringMatching(message) })
     expect(stderr).toMatch(/^hourglass: [^\n]+\n$/)
   })
 
-  it('a capture that is cut short is printed as far as it goes, and then the fault is told', () => {
+  it.each(['package.json', '/dev/null'])('%s is no capture: dump says so and ends with 1', (path) => {
+    for (const form of ['', '--json', '--ndjson']) {
+      const { code, stdout, stderr } = hourglass(`dump ${form} ${path}`)
+      expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
+      expect(stdout).toMatch(/\[malformed\] at byte 0: (neither a pcapng nor a pcap capture|too short for a capture)/)
+    }
+  })
+
+  it('a capture that is cut short is printed as far as it goes, then the fault, and the end is 1', () => {
     const path = inFolder('short.pcapng')
-    const whole = hourglass(`dump -t ${GOLDEN}`)
+    const whole = hourglass(`dump -t ${GOLDEN}`).stdout.split('\n')
     const bytes = readFileSync(GOLDEN)
-    writeFileSync(path, bytes.subarray(0, bytes.length - 30))
+    writeFileSync(path, bytes.subarray(0, bytes.length - 150))
     const { code, stdout, stderr } = hourglass(`dump -t ${path}`)
-    expect(code).toBe(3)
-    expect(stdout.length).toBeGreaterThan(100)
-    expect(whole.stdout.startsWith(stdout)).toBe(true)
-    expect(stderr).toMatch(/^hourglass: [^\n]*short\.pcapng[^\n]+\n$/)
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
+    const lines = stdout.trimEnd().split('\n')
+    expect(lines.length).toBeGreaterThan(3)
+    expect(lines.slice(0, -1)).toEqual(whole.slice(0, lines.length - 1))
+    expect(lines.at(-1)).toMatch(/^\[malformed\] at byte \d+: /)
   })
 })
 

@@ -50,7 +50,9 @@ describe.skipIf(!root || !needTool('tshark'))('hourglass up', () => {
   it('is interrupted while its addresses are still probed', () =>
     withNamespace(async (namespace) => {
       const running = namespace.spawn(command(`up --ndjson --link tap:hg0 ${BOTH}`))
-      await namespace.must(['sh', '-c', 'while ! ip link show hg0 2>/dev/null | grep -q LOWER_UP; do sleep 0.01; done'])
+      // Its first probe is on the wire.
+      const sent = 'cat /sys/class/net/hg0/statistics/rx_packets 2>/dev/null'
+      await namespace.must(['sh', '-c', `until [ "$(${sent})" -gt 0 ] 2>/dev/null; do sleep 0.01; done`])
       running.child.kill('SIGINT')
       const { code, stdout } = await running.finished
       expect(code).toBe(130)

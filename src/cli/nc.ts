@@ -1,0 +1,131 @@
+// `hourglass nc`: nc(1) from our stack: standard input to the peer, the peer to standard output.
+
+import { once } from 'node:events'
+import type { Command } from 'commander'
+import { NetError } from '../errors.ts'
+import { TcpListener } from '../socket/tcp-listener.ts'
+import { TcpSocket } from '../socket/tcp-socket.ts'
+import type { IpAddress } from '../wire/address.ts'
+import * as read from './arguments.ts'
+import { addHostOptions, type HostFlags, openHost } from './host-options.ts'
+import { untilInterrupted } from './interrupt.ts'
+import { EXIT_INTERRUPTED, EXIT_NO, EXIT_OK, say } from './output.ts'
+
+interface NcFlags extends HostFlags {
+  listen?: boolean
+  keep?: boolean
+  verbose?: boolean
+  closeAtEof?: boolean
+  wait?: number
+  sourcePort?: number
+  ndjson?: boolean
+}
+
+const READ_BYTES = 256 * 1_024
+
+export function ncCommand(program: Command, end: (code: number) => void): void {
+  const command = program
+    .command('nc [HOST] <PORT>')
+    .summary('nc(1) from our stack')
+    .description(
+      'Connects to HOST and PORT, or with -l waits for a connection on PORT; copies standard input there and the answer to standard output.',
+    )
+  addHostOptions(command)
+    .option('-l, --listen', 'wait for a connection')
+    .option('-k, --keep', 'with -l: wait for the next one afterwards')
+    .option('-v, --verbose', 'say what happens')
+    .option('-N, --close-at-eof', 'shut our side down at the end of standard input')
+    .option('-w, --wait <S>', 'seconds to wait for the connection', (text) => read.decimal('-w', text, 0.001, 1e6))
+    .option('-p, --source-port <N>', 'our port', (text) => read.integer('-p', text, 1, 65_535))
+    .action(async (host: string | undefined, port: string, flags: NcFlags) => end(await nc(host, port, flags)))
+  command.addHelpText(
+    'before',
+    `Examples:
+  hourglass nc --link tap:tap0 --address 10.77.0.2/24 --os-address 10.77.0.1/24 -l 5000
+      then, in another terminal: nc 10.77.0.2 5000
+  echo hello | hourglass nc --link tap:tap0 --address 10.77.0.2/24 --os-address 10.77.0.1/24 -N 10.77.0.1 5000
+`,
+  )
+}
+
+async function nc(hostText: string | undefined, portText: string, flags: NcFlags): Promise<number> {
+  const port = read.integer('PORT', portText, 1, 65_535)
+  const remote = flags.listen === true ? null : read.address(hostText ?? '')
+  const host = await openHost(flags)
+  const stop = untilInterrupted()
+  try {
+    await Promise.race([host.ready(), stop.promise])
+    if (remote === null) return await serve(host.stack, port, flags, stop.promise, () => stop.reason !== null)
+    return await Promise.race([call(host.stack, remote, port, flags), stop.promise.then(() => EXIT_INTERRUPTED)])
+  } finally {
+    await host.close()
+  }
+}
+
+type Stack = Parameters<typeof TcpSocket.connect>[0]
+
+async function call(stack: Stack, remoteAddress: IpAddress, remotePort: number, flags: NcFlags): Promise<number> {
+  const signal = flags.wait === undefined ? {} : { signal: AbortSignal.timeout(flags.wait * 1_000) }
+  const localPort = flags.sourcePort === undefined ? {} : { localPort: flags.sourcePort }
+  try {
+    const socket = await TcpSocket.connect(stack, { remoteAddress, remotePort, ...localPort, ...signal })
+    if (flags.verbose === true) say(`connected to ${remoteAddress} port ${remotePort}`)
+    await talk(socket, flags)
+    return EXIT_OK
+  } catch (error) {
+    if (error instanceof NetError || (error instanceof Error && error.name === 'TimeoutError')) {
+      say(`nc: connect to ${remoteAddress} port ${remotePort}: ${error.message}`)
+      return EXIT_NO
+    }
+    throw error
+  }
+}
+
+async function serve(
+  stack: Stack,
+  port: number,
+  flags: NcFlags,
+  stopped: Promise<void>,
+  isOver: () => boolean,
+): Promise<number> {
+  const listener = new TcpListener(stack, { family: 6, port })
+  if (flags.verbose === true) say(`listening on port ${port}`)
+  const over = stopped.then(() => null)
+  try {
+    do {
+      const socket = await Promise.race([listener.accept(), over])
+      if (socket === null) return EXIT_INTERRUPTED
+      if (flags.verbose === true) say(`connection from ${socket.remoteAddress} port ${socket.remotePort}`)
+      const ended = await Promise.race([talk(socket, flags).then(() => true), over])
+      if (ended === null) return EXIT_INTERRUPTED
+    } while (flags.keep === true && !isOver())
+    return EXIT_OK
+  } finally {
+    listener.close()
+  }
+}
+
+/** Both directions, until the peer has finished and, with -N, we have as well. */
+async function talk(socket: TcpSocket, flags: NcFlags): Promise<void> {
+  const sending = send(socket, flags)
+  const buffer = new Uint8Array(READ_BYTES)
+  for (let count = await socket.read(buffer); count > 0; count = await socket.read(buffer)) {
+    if (!process.stdout.write(buffer.slice(0, count))) await once(process.stdout, 'drain')
+  }
+  process.stdin.destroy()
+  await Promise.race([sending, Promise.resolve()])
+  socket.shutdown()
+  await socket.flush().catch(() => {})
+  socket.close()
+}
+
+async function send(socket: TcpSocket, flags: NcFlags): Promise<void> {
+  try {
+    for await (const chunk of process.stdin) await socket.write(chunk as Uint8Array)
+    if (flags.closeAtEof === true) socket.shutdown()
+  } catch (error) {
+    // The peer ended first, or our input was closed because it did.
+    if (!(error instanceof NetError) && (error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE')
+      throw error
+  }
+}
