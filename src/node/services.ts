@@ -70,15 +70,20 @@ function answerOf(stack: Stack, name: ServiceName, datagram: Datagram, line: num
     case 'discard':
       return null
     case 'daytime':
-      return new TextEncoder().encode(`${new Date(stack.clock.wall() / 1_000).toUTCString()}\r\n`)
+      return daytime(stack)
     case 'chargen':
-      return chargen(line)
+      return chargenLines(line, CHARGEN_LINES)
   }
 }
 
-function chargen(first: number): Uint8Array {
+/** RFC 867: the date, on a line. */
+export const daytime = (stack: Stack): Uint8Array =>
+  new TextEncoder().encode(`${new Date(stack.clock.wall() / 1_000).toUTCString()}\r\n`)
+
+/** `count` lines of RFC 864's pattern, beginning with the one of that number. */
+export function chargenLines(first: number, count: number): Uint8Array {
   let text = ''
-  for (let line = 0; line < CHARGEN_LINES; line++) {
+  for (let line = 0; line < count; line++) {
     for (let column = 0; column < CHARGEN_LINE; column++) {
       text += String.fromCharCode(FIRST_PRINTING + ((first + line + column) % PRINTING))
     }

@@ -1,7 +1,7 @@
 // The small services over TCP (RFC 862, 863, 864, 867), beside their UDP forms in services.ts.
 
-import type { TcpSocket } from '../socket/tcp-socket.ts'
 import { TcpListener } from '../socket/tcp-listener.ts'
+import type { TcpSocket } from '../socket/tcp-socket.ts'
 import type { Stack } from '../stack.ts'
 import { chargenLines, daytime, SERVICE_PORTS, type Service, type ServiceName } from './services.ts'
 
