@@ -145,7 +145,7 @@ function constructed(): Figure[] {
       figure('made over 1,000,000 packets, 1,400 bytes', large, 'views and buffers', 0),
       // Once for each page of the pool that meets the second size for the first time.
       figure('made over 1,000,000 packets, 40 and 1,400 bytes in turn', two, 'views and buffers', PAGES),
-      { what: 'made for each packet, sizes as they come', value: any, unit: 'views and buffers' },
+      figure('made for each packet, sizes as they come', any, 'views and buffers', 0),
       { what: 'control: 1,000 times a buffer, an array of it, a subarray', value: control, unit: 'views and buffers' },
     ]
   } finally {

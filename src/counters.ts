@@ -65,7 +65,6 @@ export class Drops {
   icmpUnknownType = 0
   icmpErrorUnmatched = 0
   icmpEchoIgnored = 0
-  icmpRateLimited = 0
   multicastMalformed = 0
   multicastNotJoined = 0
   // UDP

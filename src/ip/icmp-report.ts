@@ -15,28 +15,3 @@ export interface IcmpReporter {
 /** Linux's icmp_msgs_per_sec and icmp_msgs_burst (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f ask for a token bucket). */
 export const ICMP_ERRORS_PER_SECOND = 1_000
 export const ICMP_ERROR_BURST = 50
-
-/** A token bucket: `perSecond` on average, `burst` at once. */
-export class TokenBucket {
-  private readonly perSecond: number
-  private readonly burst: number
-  private tokens: number
-  private filledAt: Micros | -1 = -1
-
-  constructor(perSecond: number, burst: number) {
-    this.perSecond = perSecond
-    this.burst = burst
-    this.tokens = burst
-  }
-
-  /** Takes a token; false: there is none. */
-  take(now: Micros): boolean {
-    if (this.filledAt >= 0) {
-      this.tokens = Math.min(this.burst, this.tokens + ((now - this.filledAt) / 1_000_000) * this.perSecond)
-    }
-    this.filledAt = now
-    if (this.tokens < 1) return false
-    this.tokens--
-    return true
-  }
-}

@@ -4,6 +4,7 @@
 import { copyHead, Packet } from '../buf/packet.ts'
 import type { Drop } from '../counters.ts'
 import { sumFrom } from '../link/segmentation.ts'
+import { RateLimiter } from '../rate-limit.ts'
 import type { Micros } from '../time.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { complement, fold, updateChecksum } from '../wire/checksum.ts'
@@ -47,7 +48,7 @@ import {
 } from '../wire/ipv4.ts'
 import { type IpContext, isOwn } from './context.ts'
 import { EchoClients } from './echo-clients.ts'
-import { ICMP_ERROR_BURST, ICMP_ERRORS_PER_SECOND, type IcmpReporter, TokenBucket } from './icmp-report.ts'
+import { ICMP_ERROR_BURST, ICMP_ERRORS_PER_SECOND, type IcmpReporter } from './icmp-report.ts'
 import type { Ipv4 } from './ipv4.ts'
 import type { IcmpError, IcmpErrorKind, SendOptions, Transport } from './seams.ts'
 
@@ -62,7 +63,7 @@ export class Icmp4 implements Transport, IcmpReporter {
   readonly echoes: EchoClients
   private readonly context: IpContext
   private readonly ipv4: Ipv4
-  private readonly errorBucket = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERROR_BURST)
+  private readonly errorBucket = new RateLimiter(ICMP_ERRORS_PER_SECOND, ICMP_ERROR_BURST)
   private readonly replyOptions: SendOptions
   private readonly errorOptions: SendOptions
 

@@ -4,6 +4,7 @@
 import { copyHead, Packet } from '../buf/packet.ts'
 import type { Drop } from '../counters.ts'
 import { sumFrom } from '../link/segmentation.ts'
+import { RateLimiter } from '../rate-limit.ts'
 import type { Micros } from '../time.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { complement, fold, updateChecksum } from '../wire/checksum.ts'
@@ -57,7 +58,7 @@ import {
 } from '../wire/ipv6-extensions.ts'
 import { type IpContext, isOwn } from './context.ts'
 import { EchoClients } from './echo-clients.ts'
-import { ICMP_ERROR_BURST, ICMP_ERRORS_PER_SECOND, type IcmpReporter, TokenBucket } from './icmp-report.ts'
+import { ICMP_ERROR_BURST, ICMP_ERRORS_PER_SECOND, type IcmpReporter } from './icmp-report.ts'
 import type { Ipv6 } from './ipv6.ts'
 import type { IcmpError, IcmpErrorKind, SendOptions, Transport } from './seams.ts'
 
@@ -80,7 +81,7 @@ export class Icmp6 implements Transport, IcmpReporter {
   listenerDiscovery: Icmp6Listener | null = null
   private readonly context: IpContext
   private readonly ipv6: Ipv6
-  private readonly errorBucket = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERROR_BURST)
+  private readonly errorBucket = new RateLimiter(ICMP_ERRORS_PER_SECOND, ICMP_ERROR_BURST)
   private readonly options: SendOptions
   private readonly walk = new ExtensionWalk()
   /** To whom the last echo replies went that some link may not take whole. */

@@ -1,6 +1,7 @@
 // Echoes, the errors that are sent and those that are not, and what received errors may do.
 
 import { describe, expect, test } from 'vitest'
+import { ECHO_CLIENT_LIMIT } from '../../src/ip/echo-clients.ts'
 import type { IcmpError } from '../../src/ip/seams.ts'
 import { type EchoFailure, type EchoReply, IcmpSocket } from '../../src/socket/icmp-socket.ts'
 import { UdpSocket } from '../../src/socket/udp-socket.ts'
@@ -111,6 +112,18 @@ describe('echo', () => {
       const again = icmp4({}, 0, 0, icmpSeen(second!).rest)
       expect(dropsOf(peer.host.counters, () => peer.send(again))).toEqual({ icmpEchoIgnored: 1 })
       expect(() => clients[1]!.sendEcho(PEER[4], 1, bytesUpTo(1))).toThrow('EBADF')
+    })
+  })
+
+  test('a host has so many echo clients and no more: EMFILE, until one is closed', async () => {
+    await inWorld(5, (world) => {
+      const { host } = barePeer(world)
+      const clients = Array.from({ length: ECHO_CLIENT_LIMIT }, () => new IcmpSocket(host, 4))
+      expect(new Set(clients.map(({ identifier }) => identifier)).size).toBe(ECHO_CLIENT_LIMIT)
+      expect(() => new IcmpSocket(host, 4)).toThrow('EMFILE')
+      new IcmpSocket(host, 6)
+      clients[5]!.close()
+      new IcmpSocket(host, 4)
     })
   })
 

@@ -170,6 +170,19 @@ describe('hosts', () => {
   })
 })
 
+/**
+ * Whether what was sent became what was received by damage that no Internet checksum sees: a bit lost in one fragment
+ * and the same bit of another word gained in another. A sum minds no order.
+ */
+function isUnseen(sent: string, received: Uint8Array): boolean {
+  const bytes = sent.split(',').map(Number)
+  if (bytes.length !== received.length) return false
+  const changed = bytes.flatMap((byte, at) => (byte === received[at] ? [] : [{ at, by: received[at]! - byte }]))
+  const [one, other, ...more] = changed
+  if (one === undefined || other === undefined || more.length > 0) return false
+  return one.by === -other.by && (one.at & 1) === (other.at & 1) && bytes.length > 1_400
+}
+
 /** Twenty hosts on a bad switch talk to one another; what happened, in words. */
 async function crowd(seed: number, told: string[]): Promise<void> {
   const COUNT = 20
@@ -189,7 +202,7 @@ async function crowd(seed: number, told: string[]): Promise<void> {
         const host = world.host(`h${index}`)
         const on = world.attach(host, bridge.port(), {
           addresses: [`10.0.0.${index + 1}/24`, `fd00::${(index + 1).toString(16)}/64`],
-          // One bit on one way: two could make up for each other, and the checksum would not see it.
+          // One bit, on one way: two in one fragment could make up for each other.
           faults: { outbound: both, inbound: { ...both, corrupt: 0.02 } },
         })
         return { host, on, sender: new UdpSocket(host, { family: 6, port: 7, receiveBytes: 1 << 22 }) }
@@ -218,7 +231,8 @@ async function crowd(seed: number, told: string[]): Promise<void> {
         let own = 0
         for (let next = sender.tryReceive(); next !== null; next = sender.tryReceive(), own++) {
           const text = next.bytes.join()
-          expect(sent.has(text), `host ${index} received what nobody sent`).toBe(true)
+          const isSent = sent.has(text) || [...sent].some((other) => isUnseen(other, next!.bytes))
+          expect(isSent, `host ${index} received what nobody sent`).toBe(true)
           expect(new DataView(next.bytes.buffer).getUint32(8)).toBe(index)
         }
         const { counters } = host

@@ -12,6 +12,7 @@ import { millis } from '../../src/time.ts'
 import { IpAddress, IpPrefix } from '../../src/wire/address.ts'
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, MacAddress } from '../../src/wire/ethernet.ts'
 import { built, joined } from '../wire/frames.ts'
+import { FailedCapture } from './failed-capture.ts'
 import { type Seen, seen } from './packets.ts'
 import { testPool } from './pool.ts'
 
@@ -22,11 +23,12 @@ export async function inWorld(
   options: Partial<WorldOptions> = {},
 ): Promise<void> {
   const pool = options.pool ?? testPool()
-  const world = new World({ ...options, seed, pool })
+  const failed = new FailedCapture()
+  const world = new World({ capture: failed.sink, ...options, seed, pool })
   try {
     await body(world, pool)
   } catch (error) {
-    if (error instanceof Error) error.message += ` (seed ${seed})`
+    if (error instanceof Error) error.message += ` (seed ${seed})${failed.keep()}`
     throw error
   } finally {
     world.close()

@@ -9,6 +9,7 @@ import { type AttachOptions, World, type WorldOptions } from '../../src/sim/worl
 import type { Stack } from '../../src/stack.ts'
 import { type Micros, seconds } from '../../src/time.ts'
 import { describeFrame } from '../../src/wire/describe.ts'
+import { FailedCapture } from './failed-capture.ts'
 import { testPool } from './pool.ts'
 
 export interface TestWorld {
@@ -19,11 +20,12 @@ export interface TestWorld {
 /** Runs the body in a world and closes it; what fails names the seed. */
 export function inWorld(seed: number, body: (made: TestWorld) => void, options: Omit<WorldOptions, 'seed'> = {}): void {
   const pool = options.pool ?? testPool()
-  const world = new World({ ...options, seed, pool })
+  const failed = new FailedCapture()
+  const world = new World({ capture: failed.sink, ...options, seed, pool })
   try {
     body({ world, pool })
   } catch (error) {
-    if (error instanceof Error) error.message = `seed ${seed}, at ${world.now} µs: ${error.message}`
+    if (error instanceof Error) error.message = `seed ${seed}, at ${world.now} µs: ${error.message}${failed.keep()}`
     throw error
   } finally {
     world.close()

@@ -106,6 +106,17 @@ describe('bind', () => {
   })
 })
 
+test('a host has so many endpoints and no more: EMFILE, until one is closed', async () => {
+  await inWorld(2, (world) => {
+    const { host } = barePeer(world)
+    for (let port = 1; port <= 65_535; port++) host.udp.bind({ family: 4, port })
+    const last = host.udp.bind({ family: 6, v6Only: true, port: 1 })
+    expect(() => host.udp.bind({ family: 6, v6Only: true, port: 2 })).toThrow('EMFILE')
+    host.udp.close(last)
+    host.udp.bind({ family: 6, v6Only: true, port: 2 })
+  })
+})
+
 describe('who gets a datagram', () => {
   test('the connected before the bound, the bound before the wildcard', async () => {
     await inWorld(3, (world) => {
