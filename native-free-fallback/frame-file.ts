@@ -45,6 +45,8 @@ export interface FrameFileOptions {
 const LOOK_AFTER_MILLIS = 1_000
 
 const SEGMENT_BYTES = 65_535
+/** What a TAP says that was deleted; libuv has no name for it. */
+const EBADFD = 'Unknown system error -77'
 
 export class FrameFile implements EdgeDevice {
   readonly name: string
@@ -268,7 +270,8 @@ export class FrameFile implements EdgeDevice {
   private fail(code: string): void {
     if (this.failed || this.closed) return
     this.failed = true
-    const error = new EnvironmentError(`the device ${this.name}`, `it is gone (${code})`, this.mend)
+    const name = code === EBADFD ? 'EBADFD' : code
+    const error = new EnvironmentError(`the device ${this.name}`, `it is gone (${name})`, this.mend)
     setImmediate(() => {
       if (!this.closed) this.onFailure?.(error)
     })

@@ -1,7 +1,7 @@
 // A TAP or TUN that a launcher opened before it became node: launch.pl and launch.py beside this file do so, and leave the
 // descriptor's number in TAP_FD. Any other that hands over a descriptor of which one read is one frame will do.
 
-import { fstatSync, readFileSync } from 'node:fs'
+import { fstatSync, readFileSync, type Stats } from 'node:fs'
 import type { PagePool } from '../src/buf/page.ts'
 import type { Counters } from '../src/counters.ts'
 import { EnvironmentError } from '../src/errors.ts'
@@ -25,8 +25,13 @@ export function openInherited(fd: number, options: InheritedOptions): FrameFile 
   const what = `the inherited descriptor ${fd}`
   let kind: DescriptorKind
   try {
-    if (!fstatSync(fd).isCharacterDevice()) throw new EnvironmentError(what, 'it is no TAP or TUN device', MEND)
-    kind = inspect(fd)
+    const found = fstatSync(fd)
+    const info = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')
+    const name = /^iff:[ \t]*(\S*)/m.exec(info)?.[1]
+    // A device that knows nothing of frames must not be handed to libuv: it would abort the process.
+    if (name === undefined && !isMacvtap(found)) throw new EnvironmentError(what, 'it is no TAP or TUN device', MEND)
+    if (name === '') throw new EnvironmentError(what, 'it is /dev/net/tun, but attached to no interface', MEND)
+    kind = inspect(info, name ?? '')
   } catch (error) {
     if (error instanceof EnvironmentError) throw error
     throw new EnvironmentError(what, 'it is not open', MEND)
@@ -58,11 +63,16 @@ interface DescriptorKind {
 
 const IFF_VNET_HDR = 0x4000
 
-/** `flags:` are those of open(2) in octal, `iff:` names the interface that a TUN file is attached to. */
-function inspect(fd: number): DescriptorKind {
-  const text = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')
+/** Its driver has whatever major number was free. */
+function isMacvtap(found: Stats): boolean {
+  const major = Math.floor(found.rdev / 0x100) & 0xfff
+  const devices = readOr('/proc/devices', '')
+  return found.isCharacterDevice() && new RegExp(`^ *${major} (macvtap|ipvtap)$`, 'm').test(devices)
+}
+
+/** Of its text in fdinfo, `flags:` are those of open(2) in octal, `iff:` names the interface that a TUN file is attached to. */
+function inspect(text: string, name: string): DescriptorKind {
   const nonBlocking = (Number.parseInt(/^flags:\s*([0-7]+)/m.exec(text)?.[1] ?? '0', 8) & O_NONBLOCK) !== 0
-  const name = /^iff:\s*(\S+)/m.exec(text)?.[1] ?? ''
   const flags = Number.parseInt(readOr(`/sys/class/net/${name}/tun_flags`, '0x2'), 16)
   return {
     name,

@@ -43,6 +43,7 @@ export function openMacvtap(name: string, options: MacvtapOptions): FrameFile {
     throw new EnvironmentError(what, 'there is no interface of that name and kind in this network namespace', make)
   }
   const fd = openByNumbers(text.numbers, text.index, what)
+  warnOfLower(name, folder)
   return new FrameFile({
     name,
     fd,
@@ -58,6 +59,25 @@ export function openMacvtap(name: string, options: MacvtapOptions): FrameFile {
     stillThere: () => existsSync(folder),
     ...(options.reading === undefined ? {} : { reading: options.reading }),
   })
+}
+
+const IFF_UP = 1
+
+/** Nothing goes over an interface whose lower one is down, and no write tells. Nothing is known of one in another namespace. */
+function warnOfLower(name: string, folder: string): void {
+  const link = readdirSync(folder).find((entry) => entry.startsWith('lower_'))
+  if (link === undefined) return
+  const lower = link.slice('lower_'.length)
+  let flags: number
+  try {
+    flags = Number(readFileSync(`${folder}/${link}/flags`, 'latin1'))
+  } catch {
+    return
+  }
+  if ((flags & IFF_UP) !== 0) return
+  const mend = `sudo ip link set ${lower} up`
+  const warning = new EnvironmentError(`the macvtap interface ${name}`, `the interface ${lower} below it is down`, mend)
+  process.emitWarning(warning.message, 'HourglassWarning')
 }
 
 /** `numbers` is `MAJOR:MINOR` as sysfs has it. */

@@ -13,10 +13,12 @@ export interface PasstOptions {
   readonly pool: PagePool
   readonly counters: Counters
   readonly mtu?: number
+  /** Gives up connecting. */
+  readonly signal?: AbortSignal
 }
 
 export async function openPasst(path: string, options: PasstOptions): Promise<EdgeDevice> {
   const mend = `passt --socket ${path}`
-  const socket = await connectStream({ path }, `passt's socket ${path}`, mend)
+  const socket = await connectStream({ path }, `passt's socket ${path}`, mend, options.signal)
   return new StreamLink(socket, { mtu: DEFAULT_MTU, ...options, name: 'passt', mend })
 }

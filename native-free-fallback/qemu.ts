@@ -13,6 +13,8 @@ export interface QemuOptions {
   readonly pool: PagePool
   readonly counters: Counters
   readonly mtu?: number
+  /** Gives up connecting, or waiting to be connected to. */
+  readonly signal?: AbortSignal
 }
 
 type StreamName = Extract<LinkName, { kind: 'qemu-unix' | 'qemu-tcp' }>
@@ -32,9 +34,9 @@ export async function openQemuStream(link: StreamName, options: QemuOptions): Pr
       ? `addr.type=unix,addr.path=${link.path}`
       : `addr.type=inet,addr.host=${link.remote.address},addr.port=${link.remote.port}`
   const mend = `qemu-system-x86_64 … -netdev stream,id=n0,server=on,${address} -device virtio-net-pci,netdev=n0`
-  const socket = await connectStream(target, what, mend).catch((error: unknown) => {
+  const socket = await connectStream(target, what, mend, options.signal).catch((error: unknown) => {
     // A Unix path that does not exist is ours to make; a TCP address may be another machine's.
-    if (link.kind === 'qemu-unix' && isMissing(error)) return acceptStream(target, what)
+    if (link.kind === 'qemu-unix' && isMissing(error)) return acceptStream(target, what, options.signal)
     throw error
   })
   return new StreamLink(socket, { ...options, name: `qemu-${where}`, mend })

@@ -184,30 +184,54 @@ export class StreamLink implements EdgeDevice {
 
 export type StreamTarget = { readonly path: string } | { readonly host: string; readonly port: number }
 
-/** Connects to one who listens: passt, or QEMU with server=on. */
-export function connectStream(target: StreamTarget, what: string, mend: string): Promise<Socket> {
+/** Connects to one who listens: passt, or QEMU with server=on. Rejects with the signal's reason where that comes first. */
+export function connectStream(target: StreamTarget, what: string, mend: string, signal?: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = new Socket()
-    socket.once('error', (error: NodeJS.ErrnoException) => {
+    const giveUp = (): void => {
       socket.destroy()
-      reject(connectError(error, what, mend))
+      reject(reasonOf(signal))
+    }
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      signal?.removeEventListener('abort', giveUp)
+      socket.destroy()
+      reject(connectError(error, target, what, mend))
     })
     socket.connect(target, () => {
+      signal?.removeEventListener('abort', giveUp)
       socket.removeAllListeners('error')
       socket.setNoDelay(true)
       resolve(socket)
     })
+    if (signal?.aborted === true) giveUp()
+    else signal?.addEventListener('abort', giveUp, { once: true })
   })
 }
 
-/** Listens, and takes the first who connects: QEMU with server=off. */
-export function acceptStream(target: StreamTarget, what: string): Promise<Socket> {
+const reasonOf = (signal: AbortSignal | undefined): Error =>
+  signal?.reason instanceof Error ? signal.reason : new Error('aborted')
+
+/**
+ * Listens, and takes the first who connects: QEMU with server=off. When the signal aborts it gives up: closing the
+ * server takes the socket's file away.
+ */
+export function acceptStream(target: StreamTarget, what: string, signal?: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => {
+      signal?.removeEventListener('abort', giveUp)
       server.close()
       socket.setNoDelay(true)
       resolve(socket)
     })
+    const giveUp = (): void => {
+      server.close()
+      reject(reasonOf(signal))
+    }
+    if (signal?.aborted === true) {
+      giveUp()
+      return
+    }
+    signal?.addEventListener('abort', giveUp, { once: true })
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
         new EnvironmentError(
@@ -230,5 +254,13 @@ const REASONS: Record<string, string> = {
   ETIMEDOUT: 'the host does not answer',
 }
 
-const connectError = (error: NodeJS.ErrnoException, what: string, mend: string): Error =>
-  new EnvironmentError(what, REASONS[error.code ?? ''] ?? `it cannot be connected (${error.code})`, mend)
+function connectError(error: NodeJS.ErrnoException, target: StreamTarget, what: string, mend: string): Error {
+  if (error.code === 'ECONNREFUSED' && 'path' in target) {
+    return new EnvironmentError(
+      what,
+      'nobody listens there any more, and the file was left behind',
+      `rm ${target.path}`,
+    )
+  }
+  return new EnvironmentError(what, REASONS[error.code ?? ''] ?? `it cannot be connected (${error.code})`, mend)
+}

@@ -28,10 +28,11 @@ import { RouteTable } from './ip/routes.ts'
 import { Ways } from './ip/ways.ts'
 import { LoopbackDevice } from './link/loopback.ts'
 import type { Random } from './random.ts'
-import { listenArrives } from './tcp/open.ts'
+import { listenArrives } from './tcp/passive.ts'
 import { Tcp, type TcpParts } from './tcp/tcp.ts'
 import { type Clock, earlier, IMMEDIATELY, type Machine, type Micros, NEVER } from './time.ts'
 import { Udp } from './udp/udp.ts'
+import { UserCalls } from './user-calls.ts'
 import { ANY4, ANY6, type IpAddress, IpPrefix, LOOPBACK4, LOOPBACK6 } from './wire/address.ts'
 import { MacAddress } from './wire/ethernet.ts'
 import { IPV4_MIN_MTU, PROTOCOL_ICMP4, PROTOCOL_ICMP6, PROTOCOL_IGMP, PROTOCOL_TCP, PROTOCOL_UDP } from './wire/ipv4.ts'
@@ -93,6 +94,7 @@ export class Stack implements Machine {
   private readonly ndp: Ndp
   private readonly reassembly: Reassembly
   private readonly machines: Machine[] = []
+  private readonly calls = new UserCalls()
   private closed = false
 
   constructor(options: StackOptions) {
@@ -107,6 +109,7 @@ export class Stack implements Machine {
       interfaces: this.interfaces,
       routes: this.routes,
       pathMtu: this.pathMtu,
+      calls: this.calls,
       forwarding: options.forwarding ?? false,
       reversePathFilter: options.reversePathFilter ?? 'loose',
       hopLimit: options.hopLimit ?? 64,
@@ -126,6 +129,7 @@ export class Stack implements Machine {
       pool: this.pool,
       counters: this.counters,
       random: options.random,
+      calls: this.calls,
       ipv4: this.ipv4,
       ipv6: this.ipv6,
       addresses: {
@@ -174,7 +178,10 @@ export class Stack implements Machine {
       throw new NetError('EADDRINUSE', `an interface is called ${options.name} already`)
     }
     const mtu = options.mtu ?? options.device.mtu
-    if (!(mtu >= IPV4_MIN_MTU)) throw new UsageError(`mtu is ${mtu}: IP needs ${IPV4_MIN_MTU} bytes at least`)
+    const vlan = options.vlan ?? 0
+    if (!(Number.isInteger(vlan) && vlan >= 0 && vlan < 4_095)) throw new UsageError(`vlan is ${vlan}: give 0 to 4,094`)
+    if (!(Number.isInteger(mtu) && mtu >= IPV4_MIN_MTU))
+      throw new UsageError(`mtu is ${mtu}: IP needs ${IPV4_MIN_MTU} bytes at least`)
     const mac = chooseMac(options, () => MacAddress.random(this.random))
     const added = new Interface(this.interfaces.all.length + 1, options, mac, this.counters)
     added.ipv4 = this.ipv4
@@ -230,8 +237,9 @@ export class Stack implements Machine {
     for (let round = 0; round < POLL_ROUNDS; round++) {
       for (const { device } of this.interfaces.all) if (device.deadline() <= now) device.poll(now)
       for (const machine of this.machines) if (machine.deadline() <= now) machine.poll(now)
-      if (this.loopback.device.deadline() > IMMEDIATELY) return
+      if (this.loopback.device.deadline() > IMMEDIATELY) break
     }
+    this.calls.rethrow()
   }
 
   /** Whether an address still waits to be known as unique. */
@@ -246,14 +254,16 @@ export class Stack implements Machine {
     for (const endpoint of this.udp.list()) {
       this.udp.close(endpoint)
       // Whoever waits for a datagram learns that none will come.
-      endpoint.onReadable?.()
+      this.calls.run(() => endpoint.onReadable?.())
     }
+    this.tcp.closeAll()
     for (const on of this.interfaces.all) {
       this.interfaces.setUp(on, false)
       on.device.onReceive = null
       on.device.close()
     }
     this.reassembly.clear()
+    this.calls.rethrow()
   }
 
   /** The few places where a lower part calls a higher one. */

@@ -109,6 +109,7 @@ export class PagePool {
 
   constructor(options: PagePoolOptions = {}) {
     this.limitBytes = options.limitBytes ?? DEFAULT_LIMIT_BYTES
+    assert(this.limitBytes >= 0, 'limitBytes is no size')
     this.trace = options.trace ?? false
   }
 

@@ -24,6 +24,14 @@ export const collect =
   <T>(parse: (text: string) => T) =>
   (text: string, before: T[] | undefined): T[] => [...(before ?? []), parse(text)]
 
+/** An option that may be given once: commander would take the last one without a word. */
+export const once =
+  <T>(option: string, parse: (text: string) => T) =>
+  (text: string, before: T | undefined): T => {
+    if (before !== undefined) throw new UsageError(`${option} is given twice: give it once`)
+    return parse(text)
+  }
+
 export const prefix = (text: string): IpPrefix => {
   if (!text.includes('/')) {
     throw new UsageError(`'${text}' has no prefix length: write it like 10.0.0.2/24 or fd00::2/64`)
@@ -32,6 +40,14 @@ export const prefix = (text: string): IpPrefix => {
 }
 
 export const address = (text: string): IpAddress => IpAddress.from(text)
+
+/** The bytes that hexadecimal digits stand for; a digit alone at the end is a byte of its own, as ping(8) has it. */
+export function hexadecimal(option: string, text: string, most: number): Uint8Array {
+  if (!/^[0-9a-f]+$/i.test(text) || text.length > 2 * most) {
+    throw new UsageError(`${option} ${text}: give up to ${most} bytes as hexadecimal digits`)
+  }
+  return Uint8Array.from(text.match(/..?/g) ?? [], (digits) => Number.parseInt(digits, 16))
+}
 
 /** The text itself, once it is known to name a link. */
 export const link = (text: string): string => {

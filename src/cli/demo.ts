@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { PcapngWriter } from '../capture/pcapng-writer.ts'
+import { EnvironmentError } from '../errors.ts'
 import { PacketCapture } from '../link/capture.ts'
 import { CaptureFile } from '../node/capture-file.ts'
 import { settle } from '../node/settle.ts'
@@ -39,11 +40,17 @@ export function demoCommand(program: Command, end: (code: number) => void): void
     .action(async (flags: { seed: number; capture: string }) => end(await demo(flags.seed, flags.capture)))
 }
 
-/** Where it cannot be made, opening the capture in it says why. */
 function makeFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true })
-  } catch {}
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new EnvironmentError(
+      `cannot make the folder ${path}`,
+      why,
+      'give --capture FILE, FILE being one you may write',
+    )
+  }
 }
 
 async function demo(seed: number, path: string): Promise<number> {

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { UsageError } from '../errors.ts'
 import { type DumpOptions, dumpLines, dumpObjects } from '../node/dump.ts'
 import * as read from './arguments.ts'
-import { EXIT_NO, EXIT_OK, print, printJson } from './output.ts'
+import { drained, EXIT_NO, EXIT_OK, print, printJson } from './output.ts'
 
 interface DumpFlags {
   count?: number
@@ -55,19 +55,19 @@ async function dump(file: string, flags: DumpFlags): Promise<boolean> {
   if (flags.json === true) {
     let first = true
     for await (const object of dumpObjects(file, options)) {
-      print(`${first ? '[' : ','}${JSON.stringify(object)}`)
+      if (!print(`${first ? '[' : ','}${JSON.stringify(object)}`)) await drained()
       first = false
       whole &&= !object.malformed
     }
     print(first ? '[]' : ']')
   } else if (flags.ndjson === true) {
     for await (const object of dumpObjects(file, options)) {
-      printJson(object)
+      if (!printJson(object)) await drained()
       whole &&= !object.malformed
     }
   } else {
     for await (const line of dumpLines(file, options)) {
-      print(line)
+      if (!print(line)) await drained()
       whole &&= !line.startsWith('[malformed] at byte ')
     }
   }

@@ -2,10 +2,12 @@
 
 import type { Command } from 'commander'
 import { UsageError } from '../errors.ts'
-import { Host, type HostOptions } from '../node/host.ts'
+import { Host } from '../node/host.ts'
+import type { HostOptions } from '../node/host-options.ts'
 import type { IpAddress, IpPrefix } from '../wire/address.ts'
 import { MacAddress } from '../wire/ethernet.ts'
 import * as read from './arguments.ts'
+import type { Stop } from './interrupt.ts'
 import { giveAwayStdout } from './output.ts'
 
 export interface HostFlags {
@@ -25,7 +27,7 @@ export const LINK_HELP =
 
 export function addHostOptions(command: Command): Command {
   return command
-    .requiredOption('--link <LINK>', `the link: ${LINK_HELP}`, read.link)
+    .requiredOption('--link <LINK>', `the link: ${LINK_HELP}`, read.once('--link', read.link))
     .option('--address <A/LEN>', 'an address of ours; may be repeated', read.collect(read.prefix))
     .option('--gateway <A>', 'the default router; one of each family', read.collect(read.address))
     .option('--mtu <N>', 'the longest IP packet in bytes', read.mtu)
@@ -69,7 +71,18 @@ export function checkSource(option: string, flags: HostFlags & { source?: IpAddr
   throw new UsageError(`${option} ${source}: ${source} is no address of this host`)
 }
 
-export function openHost(flags: HostFlags): Promise<Host> {
+/** How long a stopped run waits for a host that is still opening, to close it. */
+const LATE_MILLIS = 500
+
+/** Null where the run was stopped first; a host that opens too late is closed again. */
+export async function openHost(flags: HostFlags, stop: Stop): Promise<Host | null> {
   if (flags.capture === '-') giveAwayStdout()
-  return Host.open(hostOptions(flags))
+  const opening = Host.open({ ...hostOptions(flags), signal: stop.signal })
+  const tooLate = stop.promise.then(() => null)
+  const host = await Promise.race([opening, tooLate])
+  if (host !== null && stop.reason === null) return host
+  // What goes wrong with it now is of no interest: nobody waits for it any more.
+  const closed = opening.then((late) => late.close()).catch(() => {})
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LATE_MILLIS))])
+  return null
 }

@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
+import { drillCommand } from './drill.ts'
 import { dumpCommand } from './dump.ts'
-import { EXIT_OK, EXIT_USAGE, flushOutput, report } from './output.ts'
+import { ncCommand } from './nc.ts'
+import { EXIT_OK, EXIT_USAGE, flushOutput, outputFailed, printBytes, report } from './output.ts'
 import { pingCommand } from './ping.ts'
 import { traceCommand } from './trace.ts'
 import { upCommand } from './up.ts'
@@ -17,6 +19,7 @@ const EXAMPLES = `Examples:
   hourglass up --link tap:tap0 --address 10.77.0.2/24 --os-address 10.77.0.1/24
   hourglass ping --link mem --address 10.0.0.1/24 -c 3 10.0.0.2
   hourglass dump captures/demo.pcapng
+  hourglass drill test/drill/handshake.pkt
 `
 
 function version(): string {
@@ -36,11 +39,14 @@ async function main(words: readonly string[]): Promise<number> {
     .showHelpAfterError('(hourglass --help shows how it is used)')
     .addHelpText('before', EXAMPLES)
     .exitOverride()
+    .configureOutput({ writeOut: printBytes })
   demoCommand(program, end)
   upCommand(program, end)
   pingCommand(program, end)
   traceCommand(program, end)
+  ncCommand(program, end)
   dumpCommand(program, end)
+  drillCommand(program, end)
   doctorCommand(program, end)
   for (const command of program.commands)
     command.exitOverride().showHelpAfterError(`(hourglass ${command.name()} --help shows how it is used)`)
@@ -53,10 +59,9 @@ async function main(words: readonly string[]): Promise<number> {
   return code
 }
 
-// A reader that has seen enough (| head) is not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT_OK)
-  throw error
+process.stdout.on('error', outputFailed)
+process.stderr.on('error', () => {
+  // There is nobody left to tell.
 })
 
 process.exitCode = await main(process.argv)

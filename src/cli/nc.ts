@@ -1,15 +1,14 @@
 // `hourglass nc`: nc(1) from our stack: standard input to the peer, the peer to standard output.
 
-import { once } from 'node:events'
 import type { Command } from 'commander'
-import { NetError } from '../errors.ts'
+import { NetError, UsageError } from '../errors.ts'
 import { TcpListener } from '../socket/tcp-listener.ts'
 import { TcpSocket } from '../socket/tcp-socket.ts'
 import type { IpAddress } from '../wire/address.ts'
 import * as read from './arguments.ts'
 import { addHostOptions, type HostFlags, openHost } from './host-options.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { EXIT_INTERRUPTED, EXIT_NO, EXIT_OK, say } from './output.ts'
+import { drained, EXIT_INTERRUPTED, EXIT_NO, EXIT_OK, printBytes, say } from './output.ts'
 
 interface NcFlags extends HostFlags {
   listen?: boolean
@@ -25,7 +24,8 @@ const READ_BYTES = 256 * 1_024
 
 export function ncCommand(program: Command, end: (code: number) => void): void {
   const command = program
-    .command('nc [HOST] <PORT>')
+    .command('nc <HOST_PORT...>')
+    .usage('[options] [HOST] PORT')
     .summary('nc(1) from our stack')
     .description(
       'Connects to HOST and PORT, or with -l waits for a connection on PORT; copies standard input there and the answer to standard output.',
@@ -37,7 +37,7 @@ export function ncCommand(program: Command, end: (code: number) => void): void {
     .option('-N, --close-at-eof', 'shut our side down at the end of standard input')
     .option('-w, --wait <S>', 'seconds to wait for the connection', (text) => read.decimal('-w', text, 0.001, 1e6))
     .option('-p, --source-port <N>', 'our port', (text) => read.integer('-p', text, 1, 65_535))
-    .action(async (host: string | undefined, port: string, flags: NcFlags) => end(await nc(host, port, flags)))
+    .action(async (words: string[], flags: NcFlags) => end(await nc(words, flags)))
   command.addHelpText(
     'before',
     `Examples:
@@ -48,11 +48,15 @@ export function ncCommand(program: Command, end: (code: number) => void): void {
   )
 }
 
-async function nc(hostText: string | undefined, portText: string, flags: NcFlags): Promise<number> {
-  const port = read.integer('PORT', portText, 1, 65_535)
-  const remote = flags.listen === true ? null : read.address(hostText ?? '')
-  const host = await openHost(flags)
+async function nc(words: readonly string[], flags: NcFlags): Promise<number> {
+  const wanted = flags.listen === true ? 1 : 2
+  if (words.length !== wanted)
+    throw new UsageError(wanted === 1 ? 'nc -l takes a PORT alone' : 'nc takes HOST and PORT')
+  const port = read.integer('PORT', words.at(-1)!, 1, 65_535)
+  const remote = flags.listen === true ? null : read.address(words[0]!)
   const stop = untilInterrupted()
+  const host = await openHost(flags, stop)
+  if (host === null) return EXIT_INTERRUPTED
   try {
     await Promise.race([host.ready(), stop.promise])
     if (remote === null) return await serve(host.stack, port, flags, stop.promise, () => stop.reason !== null)
@@ -110,7 +114,7 @@ async function talk(socket: TcpSocket, flags: NcFlags): Promise<void> {
   const sending = send(socket, flags)
   const buffer = new Uint8Array(READ_BYTES)
   for (let count = await socket.read(buffer); count > 0; count = await socket.read(buffer)) {
-    if (!process.stdout.write(buffer.slice(0, count))) await once(process.stdout, 'drain')
+    if (!printBytes(buffer.slice(0, count))) await drained()
   }
   process.stdin.destroy()
   await Promise.race([sending, Promise.resolve()])

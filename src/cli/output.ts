@@ -1,6 +1,7 @@
 // What the command prints and how it ends: data on standard output, messages on standard error, and the exit
 // codes 0 ok, 1 the answer is no, 2 usage, 3 environment, 130 interrupted.
 
+import { once } from 'node:events'
 import { EnvironmentError, NetError, UsageError } from '../errors.ts'
 
 export const EXIT_OK = 0
@@ -16,19 +17,50 @@ export const giveAwayStdout = (): void => {
   stdoutIsTaken = true
 }
 
-/** Data. */
-export const print = (line: string): void => {
+/** Data. False where the reader lags behind: who has much more to print awaits drained(). */
+export const print = (line: string): boolean => printBytes(`${line}\n`)
+
+/** Data as it is. As print(). */
+export function printBytes(data: string | Uint8Array): boolean {
   const stream = stdoutIsTaken ? process.stderr : process.stdout
-  stream.write(`${line}\n`)
+  try {
+    return stream.write(data)
+  } catch (error) {
+    // Files and devices are written in the call itself, and Node throws what went wrong.
+    outputFailed(error)
+  }
 }
 
+/** Resolves when the reader of standard output has caught up. */
+export async function drained(): Promise<void> {
+  const stream = stdoutIsTaken ? process.stderr : process.stdout
+  if (stream.writableNeedDrain) await once(stream, 'drain')
+}
+
+/** Ends the process: without a word where the reader has seen enough (| head), else with one line. */
+export function outputFailed(error: unknown): never {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  if (code === 'EPIPE') process.exit(EXIT_OK)
+  const why = code === 'ENOSPC' ? 'no space is left' : `it cannot be written (${code})`
+  say(`hourglass: standard output: ${why}. To mend it: write to another disk, or to a pipe`)
+  process.exit(EXIT_ENVIRONMENT)
+}
+
+/** Bytes of messages that wait for the reader of standard error; what comes then is left out. */
+const SAY_BYTES = 64 * 1_024
+
 /** A message about the run, not part of its data. */
-export const say = (line: string): void => {
-  process.stderr.write(`${line}\n`)
+export function say(line: string): void {
+  if (process.stderr.writableLength > SAY_BYTES) return
+  try {
+    process.stderr.write(`${line}\n`)
+  } catch {
+    // There is nobody left to tell.
+  }
 }
 
 /** One JSON value on a line of its own; bigint and addresses become text. */
-export const printJson = (value: unknown): void => print(JSON.stringify(value, jsonValue))
+export const printJson = (value: unknown): boolean => print(JSON.stringify(value, jsonValue))
 
 function jsonValue(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value
@@ -60,9 +92,22 @@ export function report(error: unknown): number {
   return EXIT_ENVIRONMENT
 }
 
+/** How long a run that was to end by itself waits for those who read its output. */
+const PATIENCE_MILLIS = 1_000
+let patient = true
+
+/** From now on nobody who reads nothing may keep the process: its end is a signal's, or a time limit's. */
+export const limitPatience = (): void => {
+  patient = false
+}
+
 /** Waits until both streams took all that was printed, so that nothing is lost in a pipe. */
 export async function flushOutput(): Promise<void> {
-  for (const stream of [process.stdout, process.stderr]) {
-    if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write('', () => resolve()))
-  }
+  const taken = [process.stdout, process.stderr]
+    .filter((stream) => stream.writableLength > 0)
+    .map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve())))
+  if (taken.length === 0) return
+  const all = Promise.all(taken)
+  if (patient) await all
+  else await Promise.race([all, new Promise((resolve) => setTimeout(resolve, PATIENCE_MILLIS))])
 }

@@ -5,6 +5,7 @@ import { NetError, UsageError } from '../errors.ts'
 import type { IcmpError } from '../ip/seams.ts'
 import { parseLinkName } from '../link/link-name.ts'
 import { type Host, neighborPrefix } from '../node/host.ts'
+import { canBeHost } from '../node/host-check.ts'
 import { IcmpSocket } from '../socket/icmp-socket.ts'
 import { IpAddress } from '../wire/address.ts'
 import * as read from './arguments.ts'
@@ -26,12 +27,19 @@ interface PingFlags extends HostFlags {
   source?: IpAddress
   timestamp?: boolean
   json?: boolean
+  ipv4?: boolean
+  ipv6?: boolean
+  pattern?: Uint8Array
+  outstanding?: boolean
+  audible?: boolean
 }
 
 /** What ping(8) sends: RFC 792 header and payload over IPv4. */
 const ICMP_HEADER = 8
 const IPV4_HEADER = 20
 const MAX_SIZE = 65_507
+const MAX_PATTERN = 16
+const BELL = '\u0007'
 
 export function pingCommand(program: Command, end: (code: number) => void): void {
   const command = program
@@ -50,6 +58,13 @@ export function pingCommand(program: Command, end: (code: number) => void): void
     .option('-f, --flood', 'the next request as soon as an answer came, or after 10 ms')
     .option('-q, --quiet', 'only the summary')
     .option('-D, --timestamp', 'print the time before each line')
+    .option('-O, --outstanding', 'say before the next request that the last one has no answer yet')
+    .option('-a, --audible', 'ring the bell at each answer')
+    .option('-p, --pattern <HEX>', 'up to 16 bytes to fill requests with', pattern)
+    .option('-4, --ipv4', 'only an IPv4 destination')
+    .option('-6, --ipv6', 'only an IPv6 destination')
+    .option('-n, --numeric', 'no effect: addresses are never turned into names')
+    .option('-v, --verbose', 'no effect: errors are told anyway')
     .option('--json', 'the summary as JSON')
     .action(async (destination: string, flags: PingFlags) => end(await ping(IpAddress.from(destination), flags)))
   command.addHelpText(
@@ -61,15 +76,30 @@ export function pingCommand(program: Command, end: (code: number) => void): void
   )
 }
 
+const pattern = (text: string): Uint8Array => read.hexadecimal('-p', text, MAX_PATTERN)
+
+function checkFamily(destination: IpAddress, { ipv4, ipv6 }: PingFlags): void {
+  if (ipv4 === true && ipv6 === true) throw new UsageError('-4 and -6: give one of them')
+  const wanted = ipv4 === true ? 4 : ipv6 === true ? 6 : destination.family
+  if (wanted !== destination.family) {
+    throw new UsageError(`-${wanted}: ${destination} is an address of IPv${destination.family}`)
+  }
+}
+
 function hint(text: string): 'do' | 'want' | 'dont' {
   if (text === 'do' || text === 'want' || text === 'dont') return text
   throw new UsageError(`-M ${text}: give do, want or dont`)
 }
 
 async function ping(destination: IpAddress, flags: PingFlags): Promise<number> {
+  checkFamily(destination, flags)
   checkSource('-I', flags)
-  const host = await openHost(withPeer(flags, destination))
   const stop = untilInterrupted()
+  // Twice: from here for a link that does not open, and from the first request as ping(8) counts it.
+  if (flags.deadline !== undefined) stop.after(flags.deadline * 1_000)
+  const host = await openHost(withPeer(flags, destination), stop)
+  if (host === null) return stop.reason === 'interrupted' ? EXIT_INTERRUPTED : EXIT_NO
+  if (flags.deadline !== undefined) stop.after(Number.POSITIVE_INFINITY)
   const run = new PingRun(host, destination, flags, stop)
   try {
     await Promise.race([host.ready(), stop.promise])
@@ -89,11 +119,15 @@ async function ping(destination: IpAddress, flags: PingFlags): Promise<number> {
 /** On `mem`, the destination is the host at the other end, unless --os-address says otherwise. */
 export function withPeer<T extends HostFlags>(flags: T, destination: IpAddress): T {
   if (parseLinkName(flags.link).kind !== 'mem' || flags.osAddress !== undefined) return flags
-  const peer = neighborPrefix(destination, flags.address ?? [])
+  const own = flags.address ?? []
+  const isMine = destination.isLoopback || own.some(({ address }) => address.equals(destination))
+  if (isMine || destination.isMulticast || destination.isLimitedBroadcast) return flags
+  const peer = neighborPrefix(destination, own)
   if (peer === null) {
     throw new UsageError(`${destination} is on no network of ours: on the link mem, give an --address of its network`)
   }
-  return { ...flags, osAddress: [peer] }
+  // A network's own address and its broadcast address are no host's.
+  return canBeHost(peer) ? { ...flags, osAddress: [peer] } : flags
 }
 
 class PingRun {
@@ -120,7 +154,8 @@ class PingRun {
     this.destination = destination
     this.flags = flags
     this.stop = stop
-    this.payload = Uint8Array.from({ length: flags.size }, (_, index) => index & 0xff)
+    const fill = flags.pattern
+    this.payload = Uint8Array.from({ length: flags.size }, (_, index) => fill?.[index % fill.length] ?? index & 0xff)
     this.socket = new IcmpSocket(host.stack, destination.family)
     this.socket.onEchoReply = (reply) =>
       this.answered(reply.sequence, reply.source, reply.hopLimit, reply.length, reply.at)
@@ -148,6 +183,7 @@ class PingRun {
       this.sendOne()
       if (this.transmitted < count)
         await this.pause(flags.flood === true ? 10 : flags.interval * 1_000, flags.flood === true)
+      if (flags.outstanding === true && stop.reason === null && this.transmitted < count) this.tellOutstanding()
     }
     await this.waitForRest()
     this.endedAt = this.host.clock.advance()
@@ -169,6 +205,13 @@ class PingRun {
       this.errors++
       if (flags.quiet !== true && flags.json !== true) print(`ping: ${error.message}`)
     }
+  }
+
+  private tellOutstanding(): void {
+    const sequence = this.transmitted & 0xffff
+    const { flags } = this
+    if (this.sentAt[sequence]! < 0 || flags.quiet === true || flags.flood === true || flags.json === true) return
+    print(`${this.stamp()}no answer yet for icmp_seq=${sequence}`)
   }
 
   private async waitForRest(): Promise<void> {
@@ -206,7 +249,7 @@ class PingRun {
       const time = isDuplicate ? '' : ` time=${milliseconds(millis)} ms`
       const suffix = isDuplicate ? ' (DUP!)' : ''
       print(
-        `${this.stamp()}${length + ICMP_HEADER} bytes from ${source}: icmp_seq=${sequence} ttl=${hopLimit}${time}${suffix}`,
+        `${flags.audible === true ? BELL : ''}${this.stamp()}${length + ICMP_HEADER} bytes from ${source}: icmp_seq=${sequence} ttl=${hopLimit}${time}${suffix}`,
       )
     }
     this.onProgress()

@@ -23,6 +23,7 @@ interface TraceFlags extends HostFlags {
   port: number
   size: number
   dontFragment?: boolean
+  sendWait: number
   source?: IpAddress
   json?: boolean
 }
@@ -51,6 +52,11 @@ export function traceCommand(program: Command, end: (code: number) => void): voi
       (text) => read.integer('-l', text, 48, 65_000),
       60,
     )
+    .option('-z, --send-wait <S>', 'seconds between two probes', (text) => read.decimal('-z', text, 0, 1e4), 0)
+    .option('-N, --sim-queries <N>', 'no effect: all probes of one hop are on their way at once', (text) =>
+      read.integer('-N', text, 1, 1_000),
+    )
+    .option('-n, --numeric', 'no effect: addresses are never turned into names')
     .option('--json', 'the result as JSON')
     .action(async (destination: string, flags: TraceFlags & { length: number }) =>
       end(await trace(IpAddress.from(destination), { ...flags, size: flags.length })),
@@ -80,8 +86,9 @@ interface Hop {
 async function trace(destination: IpAddress, flags: TraceFlags): Promise<number> {
   checkSource('-s', flags)
   if (flags.firstHop > flags.maxHops) throw new UsageError(`-f ${flags.firstHop} is beyond -m ${flags.maxHops}`)
-  const host = await openHost(withPeer(flags, destination))
   const stop = untilInterrupted()
+  const host = await openHost(withPeer(flags, destination), stop)
+  if (host === null) return EXIT_INTERRUPTED
   let failure: Error | null = null
   host.onFailure = (error) => {
     failure ??= error
@@ -147,14 +154,24 @@ async function collectAnswers(
     missing--
     if (missing === 0) finish()
   })
-  const timer = setTimeout(finish, flags.wait * 1_000)
-  for (let query = 0; query < flags.queries; query++) {
+  for (let query = 0; query < flags.queries && stop.reason === null; query++) {
     sentAt[query] = host.clock.advance()
     send(query)
+    if (flags.sendWait > 0) await pause(flags.sendWait * 1_000, stop)
   }
+  const timer = setTimeout(finish, flags.wait * 1_000)
   await Promise.race([done, stop.promise])
   clearTimeout(timer)
   return answers
+}
+
+async function pause(millis: number, stop: Stop): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const waited = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, millis)
+  })
+  await Promise.race([waited, stop.promise])
+  clearTimeout(timer)
 }
 
 function udpProber(host: Host, destination: IpAddress, flags: TraceFlags): Prober {

@@ -4,7 +4,9 @@ import type { Command } from 'commander'
 import { nonZero } from '../counters.ts'
 import type { Host } from '../node/host.ts'
 import { parseServices, type Service, type ServiceName, startServices } from '../node/services.ts'
+import { startTcpServices } from '../node/tcp-services.ts'
 import * as read from './arguments.ts'
+import { ConflictReport } from './conflict-report.ts'
 import { addHostOptions, type HostFlags, openHost } from './host-options.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_OK, print, printJson, report, say } from './output.ts'
@@ -23,7 +25,11 @@ export function upCommand(program: Command, end: (code: number) => void): void {
       'Puts a host on a link. It answers pings, serves what --serve names, and prints its counters at the end.',
     )
   addHostOptions(command)
-    .option('--serve <LIST>', 'small services on UDP: echo,discard,chargen,daytime', parseServices)
+    .option(
+      '--serve <LIST>',
+      'small services on UDP and TCP: echo,discard,chargen,daytime',
+      read.once('--serve', parseServices),
+    )
     .option('--duration <S>', 'stop after so many seconds', (text) => read.decimal('--duration', text, 0, 1e9))
     .option('--ndjson', 'print events as JSON, one on a line')
     .action(async (flags: UpFlags) => end(await up(flags)))
@@ -39,21 +45,25 @@ export function upCommand(program: Command, end: (code: number) => void): void {
 }
 
 async function up(flags: UpFlags): Promise<number> {
-  const host = await openHost(flags)
   const stop = untilInterrupted()
+  if (flags.duration !== undefined) stop.after(flags.duration * 1_000)
+  const host = await openHost(flags, stop)
+  if (host === null) return stop.reason === 'interrupted' ? EXIT_INTERRUPTED : EXIT_OK
   let failure: Error | null = null
   host.onFailure = (error) => {
     failure ??= error
     stop.now('failed')
   }
-  host.stack.addresses.onDuplicate = (on, entry, other) =>
-    say(`hourglass: ${entry.address} on ${on.name} is used by ${other} as well`)
+  const conflicts = new ConflictReport()
+  host.stack.addresses.onDuplicate = (on, entry, other) => {
+    const line = conflicts.hear(`${entry.address} on ${on.name} is used by ${other} as well`, performance.now())
+    if (line !== null) say(`hourglass: ${line}`)
+  }
   let services: Service[] = []
   try {
     await Promise.race([host.ready(), stop.promise])
-    services = startServices(host.stack, flags.serve ?? [])
+    services = [...startServices(host.stack, flags.serve ?? []), ...startTcpServices(host.stack, flags.serve ?? [])]
     if (stop.reason === null) announce(host, services, flags.ndjson === true)
-    if (flags.duration !== undefined) stop.after(flags.duration * 1_000)
     await stop.promise
   } finally {
     for (const service of services) service.close()
@@ -78,13 +88,15 @@ function announce(host: Host, services: readonly Service[], ndjson: boolean): vo
       mac: on.isEthernet ? String(on.mac) : null,
       mtu: on.mtu,
       offloads: on.device.offloads,
-      services: services.map(({ name, port }) => ({ name, port, protocol: 'udp' })),
+      services: services.map(({ name, port, protocol }) => ({ name, port, protocol })),
       pid: process.pid,
     })
     return
   }
   const serving =
-    services.length === 0 ? '' : `, serving ${services.map(({ name, port }) => `${name} (udp ${port})`).join(', ')}`
+    services.length === 0
+      ? ''
+      : `, serving ${services.map(({ name, port, protocol }) => `${name} (${protocol} ${port})`).join(', ')}`
   const mac = on.isEthernet ? ` ${on.mac}` : ''
   print(`ready: ${on.name}${mac} mtu ${on.mtu} ${addresses.join(' ')}${serving}; Ctrl-C ends`)
 }

@@ -83,6 +83,10 @@ export class Lexer {
     throw scriptError(this.file, line, `a character that no script has: '${text[at]}'`)
   }
 
+  slice(at: number, end: number): string {
+    return this.text.slice(at, end)
+  }
+
   private quoted(kind: TokenKind, open: string, close: string): Token {
     const { at, line, text } = this
     let end = at + open.length

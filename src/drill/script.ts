@@ -54,6 +54,8 @@ export interface ScriptPacket {
   readonly line: number
   /** It comes from the script, to the stack. */
   readonly inbound: boolean
+  /** As the script has it, for messages. */
+  readonly text: string
   readonly ip: IpInfo
   readonly body: TcpBody | UdpBody | IcmpBody
 }
@@ -88,7 +90,10 @@ export interface IcmpBody {
   readonly mtu: number | null
   readonly id: number | null
   /** What is quoted. */
-  readonly quote: { readonly kind: 'tcp'; readonly seq: number } | { readonly kind: 'udp' | 'raw'; readonly length: number } | null
+  readonly quote:
+    | { readonly kind: 'tcp'; readonly seq: number }
+    | { readonly kind: 'udp' | 'raw'; readonly length: number }
+    | null
 }
 
 export type ScriptOption =

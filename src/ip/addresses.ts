@@ -132,7 +132,7 @@ export class Addresses implements Machine, ConflictListener {
       lease.workAt = now
       this.reschedule(lease)
     }
-    this.onDuplicate?.(on, entry, other)
+    this.context.calls.run(() => this.onDuplicate?.(on, entry, other))
   }
 
   /** Whether an address still waits for its probes. */

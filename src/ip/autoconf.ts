@@ -26,6 +26,8 @@ const RTR_SOLICITATION_INTERVAL = seconds(4)
 const MIN_VALID_LIFETIME = seconds(7_200)
 /** Routers, on-link prefixes and autoconfigured addresses taken from one link. */
 const PER_LINK_LIMIT = 16
+/** The smallest hop limit taken from a router: as many as the Internet's longest ways have. */
+const LEAST_HOP_LIMIT = 32
 /** RFC 4191 §2.1 as metrics: Linux's 1,024 for medium, better for high, worse for low. */
 const ROUTER_METRIC = 1_024
 
@@ -94,7 +96,8 @@ export class Autoconf implements Machine, RouterListener {
     const message = readRouterAdvertisement(view, at, end)
     // RFC 4861 §6.3.7: one that is a default router ends the search.
     if (message.lifetime > 0) link.solicitationsLeft = 0
-    if (message.hopLimit > 0) on.hopLimit = message.hopLimit
+    // A lower one would cut the host off beyond its next routers, which is what a forger wants (CVE-2015-2922).
+    if (message.hopLimit >= LEAST_HOP_LIMIT) on.hopLimit = message.hopLimit
     const cache = on.neighbors6!
     if (message.reachableTime > 0) cache.baseReachableTime = millis(Math.min(message.reachableTime, 3_600_000))
     if (message.retransmitTime > 0) cache.retransTimer = millis(Math.min(Math.max(message.retransmitTime, 100), 60_000))

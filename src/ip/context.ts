@@ -5,6 +5,7 @@ import type { Packet } from '../buf/packet.ts'
 import type { PagePool } from '../buf/page.ts'
 import type { Counters, Drop } from '../counters.ts'
 import type { Random } from '../random.ts'
+import type { UserCalls } from '../user-calls.ts'
 import type { IpAddress } from '../wire/address.ts'
 import type { Interfaces } from './interfaces.ts'
 import type { PathMtuCache } from './path-mtu.ts'
@@ -21,6 +22,8 @@ export interface IpContext {
   readonly interfaces: Interfaces
   readonly routes: RouteTable
   readonly pathMtu: PathMtuCache
+  /** How a user's callbacks are called. */
+  readonly calls: UserCalls
   /** Whether packets for others are passed on: a host, or a router (RFC 1122 §3.3.4.2). May change at any time. */
   forwarding: boolean
   reversePathFilter: ReversePathFilter

@@ -6,6 +6,7 @@ import type { Drop } from '../counters.ts'
 import { NetError } from '../errors.ts'
 import type { Random } from '../random.ts'
 import type { Micros } from '../time.ts'
+import type { UserCalls } from '../user-calls.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { echoIdentifier } from '../wire/icmp4.ts'
 import type { IcmpError } from './seams.ts'
@@ -23,9 +24,11 @@ export const ECHO_CLIENT_LIMIT = 4_096
 export class EchoClients {
   private readonly clients = new Map<number, EchoClient>()
   private readonly random: Random
+  private readonly calls: UserCalls
 
-  constructor(random: Random) {
+  constructor(random: Random, calls: UserCalls) {
     this.random = random
+    this.calls = calls
   }
 
   /** Registers under the identifier, or under a free random one for 0, and returns it. Throws NetError. */
@@ -52,14 +55,14 @@ export class EchoClients {
   reply(packet: Packet, source: IpAddress, destination: IpAddress, now: Micros): Drop | undefined {
     const client = this.clients.get(echoIdentifier(packet.page.view, packet.data))
     if (client === undefined) return 'icmpEchoIgnored'
-    client.onReply(packet, source, destination, now)
+    this.calls.run(() => client.onReply(packet, source, destination, now))
     packet.release()
     return undefined
   }
 
   error(identifier: number, packet: Packet, error: IcmpError, now: Micros): boolean {
     const client = this.clients.get(identifier)
-    client?.onError(packet, error, now)
+    if (client !== undefined) this.calls.run(() => client.onError(packet, error, now))
     return client !== undefined
   }
 }

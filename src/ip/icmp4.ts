@@ -70,7 +70,7 @@ export class Icmp4 implements Transport, IcmpReporter {
   constructor(context: IpContext, ipv4: Ipv4) {
     this.context = context
     this.ipv4 = ipv4
-    this.echoes = new EchoClients(context.random)
+    this.echoes = new EchoClients(context.random, context.calls)
     const common = { protocol: PROTOCOL_ICMP4, hopLimit: context.hopLimit, dontFragment: false, routerAlert: false }
     this.replyOptions = { ...common, trafficClass: 0 }
     this.errorOptions = { ...common, trafficClass: ERROR_TRAFFIC_CLASS }

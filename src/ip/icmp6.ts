@@ -90,7 +90,7 @@ export class Icmp6 implements Transport, IcmpReporter {
   constructor(context: IpContext, ipv6: Ipv6) {
     this.context = context
     this.ipv6 = ipv6
-    this.echoes = new EchoClients(context.random)
+    this.echoes = new EchoClients(context.random, context.calls)
     this.options = {
       protocol: PROTOCOL_ICMP6,
       hopLimit: 0,

@@ -5,7 +5,7 @@ import { assert } from '../assert.ts'
 import type { Packet } from '../buf/packet.ts'
 import type { Counters, Drop } from '../counters.ts'
 import type { Device } from '../link/device.ts'
-import { prepare } from '../link/segmentation.ts'
+import { checkOffload, prepare } from '../link/segmentation.ts'
 import { type Micros, NEVER } from '../time.ts'
 import type { IpAddress, IpPrefix } from '../wire/address.ts'
 import {
@@ -234,6 +234,8 @@ export class Interface {
     if (vlan !== this.vlan) return 'vlanMismatch'
     packet.pull(headerLength)
     packet.networkAt = packet.data
+    const offloadDrop = type === ETHERTYPE_ARP ? undefined : checkClaims(packet)
+    if (offloadDrop !== undefined) return offloadDrop
     const layer = this.layerOf(type)
     if (layer === null) return 'unknownEtherType'
     layer.receive(this, packet, now)
@@ -261,6 +263,8 @@ export class Interface {
   private receiveBare(packet: Packet, now: Micros): void {
     if (packet.headLength < 1 && !packet.linearize(1)) return this.discard(packet, 'frameTooShort')
     packet.networkAt = packet.data
+    const drop = checkClaims(packet)
+    if (drop !== undefined) return this.discard(packet, drop)
     const version = packet.page.view.getUint8(packet.data) >>> 4
     const layer = version === 4 ? this.ipv4 : version === 6 ? this.ipv6 : null
     if (layer === null) return this.discard(packet, 'ipVersion')
@@ -277,3 +281,7 @@ export class Interface {
 /** The MAC address of an interface: the one asked for, the device's, or a random one. */
 export const chooseMac = (options: InterfaceOptions, fallback: () => MacAddress): MacAddress =>
   options.mac ?? options.device.macAddress ?? fallback()
+
+/** What a device says of offloads is looked at once, here; nearly all packets claim nothing. */
+const checkClaims = (packet: Packet): Drop | undefined =>
+  packet.segmentBytes > 0 || packet.checksum === 'partial' ? checkOffload(packet) : undefined

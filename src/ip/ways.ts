@@ -92,6 +92,8 @@ export class Ways {
 
   private way(destination: IpAddress, nextHop: IpAddress, outgoing: Interface, wanted: IpAddress | null): Way | NoWay {
     if (!outgoing.up) return 'no-interface'
+    const isOwn = wanted === null || (wanted.family === destination.family && this.context.interfaces.isLocal(wanted))
+    if (!isOwn) return 'no-source'
     // An IPv4 router knows the networks of its own links best, so hosts speak to it from the one that they share.
     const towards = destination.family === 4 ? nextHop : destination
     const source = wanted ?? selectSource(towards, outgoing, this.context.interfaces.all)

@@ -7,11 +7,22 @@
 import { assert } from '../assert.ts'
 import { HEADROOM, Packet } from '../buf/packet.ts'
 import { type PagePool, SMALL_PAGE } from '../buf/page.ts'
+import type { Drop } from '../counters.ts'
 import { addPiece, complement, fold, sumOctets } from '../wire/checksum.ts'
-import { completeIpv4Checksum, ipVersion, PROTOCOL_TCP, PROTOCOL_UDP } from '../wire/ipv4.ts'
-import { IPV6_HEADER } from '../wire/ipv6.ts'
+import {
+  completeIpv4Checksum,
+  DONT_FRAGMENT,
+  IPV4_HEADER,
+  ipVersion,
+  ipv4FlagsAndOffset,
+  ipv4HeaderLength,
+  ipv4Protocol,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+} from '../wire/ipv4.ts'
+import { IPV6_HEADER, ipv6NextHeader } from '../wire/ipv6.ts'
 import { seqAdd } from '../wire/sequence.ts'
-import { CWR, FIN, PSH, tcpHeaderLength, tcpSeq } from '../wire/tcp.ts'
+import { CWR, FIN, PSH, TCP_HEADER, tcpHeaderLength, tcpSeq } from '../wire/tcp.ts'
 import { UDP_HEADER } from '../wire/udp.ts'
 import type { Offloads } from './device.ts'
 
@@ -19,6 +30,8 @@ import type { Offloads } from './device.ts'
 const TCP_SEQUENCE = 4
 const TCP_OFFSET_AND_FLAGS = 12
 const TCP_CHECKSUM = 16
+/** Linux cuts no smaller (TCP_MIN_GSO_SIZE): one super-segment makes 8,192 segments at most. */
+const LEAST_SEGMENT_BYTES = 8
 const UDP_LENGTH = 4
 const UDP_CHECKSUM = 6
 
@@ -43,6 +56,37 @@ export function prepare(packet: Packet, offloads: Offloads, emit: (packet: Packe
   }
   emit(packet)
   return true
+}
+
+/**
+ * Whether what a device says of a packet it received can be true; the packet's data begins at its IP header. Nothing
+ * that forwards, cuts or completes it looks again.
+ */
+export function checkOffload(packet: Packet): Drop | undefined {
+  const { view } = packet.page
+  const at = packet.data
+  if (packet.headLength < IPV4_HEADER) return 'offloadMalformed'
+  const isIpv4 = ipVersion(view, at) === 4
+  if (!isIpv4 && packet.headLength < IPV6_HEADER) return 'offloadMalformed'
+  const transportAt = at + (isIpv4 ? ipv4HeaderLength(view, at) : IPV6_HEADER)
+  if (packet.checksum === 'partial') {
+    const field = packet.checksumField - packet.checksumStart
+    if (field !== TCP_CHECKSUM && field !== UDP_CHECKSUM) return 'offloadMalformed'
+    if (packet.checksumStart < transportAt || packet.checksumField + 2 > packet.tail) return 'offloadMalformed'
+  }
+  if (packet.segmentBytes === 0) return undefined
+  const protocol = isIpv4 ? ipv4Protocol(view, at) : ipv6NextHeader(view, at)
+  const isFragment = isIpv4 && (ipv4FlagsAndOffset(view, at) & ~DONT_FRAGMENT) !== 0
+  const isUdp = packet.segmentKind === 'udp'
+  const kind = isUdp ? 'udp' : isIpv4 ? 'tcp4' : 'tcp6'
+  if (packet.segmentKind !== kind || protocol !== (isUdp ? PROTOCOL_UDP : PROTOCOL_TCP) || isFragment) {
+    return 'offloadMalformed'
+  }
+  if (packet.checksum === 'partial' && packet.checksumStart !== transportAt) return 'offloadMalformed'
+  if (packet.segmentBytes < LEAST_SEGMENT_BYTES || transportAt + TCP_HEADER > packet.tail) return 'offloadMalformed'
+  const headerLength = isUdp ? UDP_HEADER : (view.getUint8(transportAt + TCP_OFFSET_AND_FLAGS) >>> 4) << 2
+  const isShort = !isUdp && headerLength < TCP_HEADER
+  return isShort || transportAt + headerLength > packet.tail ? 'offloadMalformed' : undefined
 }
 
 /** Turns a partial checksum into a complete one; others stay as they are. False: the pool was empty, nothing changed. */

@@ -2,10 +2,11 @@
 // write at a time, from the event loop and never from the data path; while the disk is slow the writer
 // holds back what fits and counts the rest. The command line opens it, and decides when to flush.
 
-import { closeSync, fstatSync, openSync, write, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, write, writeSync } from 'node:fs'
 import type { PcapngWriter } from '../capture/pcapng-writer.ts'
-import { EnvironmentError } from '../errors.ts'
+import { EnvironmentError, UsageError } from '../errors.ts'
 
+const { O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
 const STDOUT = 1
 /** A pipe that is full is tried again after this. */
 const RETRY_MILLIS = 5
@@ -38,14 +39,17 @@ export class CaptureFile {
   private failure: EnvironmentError | null = null
   private waiting: Waiting[] = []
 
-  /** Opens (and empties) the file; '-' is standard output. Throws EnvironmentError where it cannot. */
+  /** Opens (and empties) the file; '-' is standard output. Throws UsageError for a path that can be no file's, EnvironmentError where it cannot be opened. */
   static open(path: string, writer: PcapngWriter): CaptureFile {
     if (path === '-') return new CaptureFile('standard output', writer, STDOUT, false)
+    if (path === '')
+      throw new UsageError('the capture has no file name: give the path of a file, or - for standard output')
     try {
-      const fd = openSync(path, 'w')
+      // A pipe that nobody reads would block the process here, signals and all.
+      const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0o666)
       return new CaptureFile(path, writer, fd, fstatSync(fd).isFile())
     } catch (error) {
-      throw captureError(path, error)
+      throw openError(path, error)
     }
   }
 
@@ -178,9 +182,19 @@ const MEND: Readonly<Record<string, readonly [why: string, mend: string]>> = {
   ENOENT: ['there is no such directory', 'make the directory first, or give another path'],
   ENOTDIR: ['a part of the path is not a directory', 'give another path'],
   EISDIR: ['it is a directory', 'give the path of a file'],
+  ENAMETOOLONG: ['the name is too long', 'give a shorter path'],
+  ENXIO: ['it is a pipe or a socket that nobody reads', 'start its reader first'],
   EACCES: ['permission denied', 'give a path that you may write to'],
   EROFS: ['the file system is read-only', 'give a path that you may write to'],
   EPIPE: ['whoever read the capture has gone', 'keep the reader running, or capture to a file'],
+}
+
+/** What is a mistake of the path itself. */
+const WRONG_PATH: readonly string[] = ['ENOENT', 'ENOTDIR', 'EISDIR', 'ENAMETOOLONG']
+
+const openError = (path: string, error: unknown): Error => {
+  const told = captureError(path, error)
+  return WRONG_PATH.includes(codeOf(error)) ? new UsageError(`${told.what}: ${told.why}: ${told.mend}`) : told
 }
 
 function captureError(path: string, error: unknown): EnvironmentError {

@@ -5,7 +5,7 @@
 import { open } from 'node:fs/promises'
 import type { CaptureItem, NamesItem, PacketItem } from '../capture/capture-item.ts'
 import { CaptureReader } from '../capture/pcapng-reader.ts'
-import { EnvironmentError } from '../errors.ts'
+import { EnvironmentError, UsageError } from '../errors.ts'
 import { IpAddress } from '../wire/address.ts'
 import { type DescribeOptions, describeFrame } from '../wire/describe.ts'
 import { TcpFlows } from '../wire/describe-tcp.ts'
@@ -44,7 +44,7 @@ export interface DumpObject {
   readonly malformed: boolean
 }
 
-/** The packets of a capture file as lines in tcpdump's manner. Throws EnvironmentError where the file cannot be read. */
+/** The packets of a capture file as lines in tcpdump's manner. Throws UsageError where the path is no file's, EnvironmentError where the file cannot be read. */
 export async function* dumpLines(path: string, options: DumpOptions = {}): AsyncGenerator<string> {
   const printer = new LinePrinter(options.time ?? 'absolute', describeOptions(options))
   for await (const item of packetsOf(path, options)) yield printer.line(item)
@@ -113,10 +113,22 @@ async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
       await file.close()
     }
   } catch (error) {
+    const wrong = WRONG_PATH.get(error instanceof Error && 'code' in error ? error.code : undefined)
+    if (wrong !== undefined) {
+      throw new UsageError(`cannot read the capture '${path}': ${wrong}: give the path of a .pcapng or .pcap file`)
+    }
     const why = error instanceof Error ? error.message : String(error)
     throw new EnvironmentError(`cannot read the capture ${path}`, why, 'give the path of a .pcapng or .pcap file')
   }
 }
+
+/** Of the error codes, those that are a mistake of the path itself. */
+const WRONG_PATH: ReadonlyMap<unknown, string> = new Map([
+  ['ENOENT', 'there is no such file'],
+  ['ENOTDIR', 'a part of the path is not a directory'],
+  ['EISDIR', 'it is a directory'],
+  ['ENAMETOOLONG', 'the name is too long'],
+])
 
 /** Keeps what a line needs of those before it. */
 class LinePrinter {

@@ -2,58 +2,27 @@
 // `hourglass up`, `ping` and `trace` run, and what a program uses that wants a host of its own.
 
 import { PcapngWriter } from '../capture/pcapng-writer.ts'
-import { UsageError } from '../errors.ts'
-import { isHostAddress } from '../ip/addresses.ts'
 import type { Interface } from '../ip/interface.ts'
 import { Cable } from '../link/cable.ts'
 import { captured, PacketCapture } from '../link/capture.ts'
 import type { Device } from '../link/device.ts'
-import { type LinkName, parseLinkName } from '../link/link-name.ts'
 import type { Random } from '../random.ts'
 import { Stack } from '../stack.ts'
 import { earlier, type Machine, type Micros } from '../time.ts'
 import { type IpAddress, IpPrefix } from '../wire/address.ts'
-import type { MacAddress } from '../wire/ethernet.ts'
 import { CaptureFile } from './capture-file.ts'
 import { BatchClock } from './clock.ts'
 import { Driver } from './driver.ts'
+import { carriesIpv6, checkLink } from './host-check.ts'
+import type { HostLink, HostOptions } from './host-options.ts'
 import { openLink } from './open-link.ts'
 import { CryptoRandom } from './random.ts'
-import { checkSystemSide, configureSystemSide } from './system-side.ts'
-
-/** A link to the world and what the host is on it. */
-export interface HostLink {
-  /** `tap:NAME` and the others of src/link/link-name.ts. */
-  link: string
-  /** Our addresses with their prefix lengths. */
-  addresses?: readonly IpPrefix[]
-  /** Default routers, one of each family at most. */
-  gateways?: readonly IpAddress[]
-  /** The longest IP packet. Default: the device's. */
-  mtu?: number
-  /** Addresses that the other side is given: the system's interface of a TAP, or the peer of `mem`. */
-  osAddresses?: readonly IpPrefix[]
-  /** Exchange super-segments and partial checksums with the system. Default true. */
-  offload?: boolean
-  /** Ask for routers and take addresses from them. Default false. */
-  acceptRouters?: boolean
-  mac?: MacAddress
-  /** Probes for duplicates before an address is used. Default 1. */
-  probes?: number
-}
-
-export interface HostOptions extends HostLink {
-  /** A pcapng file to write; `-` is standard output. */
-  capture?: string
-  /** Pass on packets for others. Default false. */
-  forwarding?: boolean
-  name?: string
-}
+import { configureSystemSide } from './system-side.ts'
 
 /** How long ready() waits between two looks. */
 const READY_CHECK_MILLIS = 10
-/** How long ready() waits for routers: a probe of our address, three solicitations 4 s apart (RFC 4861 §10) but the last answered at once, a probe of theirs. */
-const ROUTER_WAIT_MILLIS = 10_000
+/** How long ready() waits for routers: a probe of our address, a solicitation that waits up to 1 s (RFC 4861 §10) and its answer, a probe of theirs; the stack goes on asking. */
+const ROUTER_WAIT_MILLIS = 5_000
 
 export class Host {
   readonly stack: Stack
@@ -130,13 +99,20 @@ export class Host {
     if (link.kind === 'mem') {
       const cable = new Cable(this.clock, { name: 'mem', ...mtu })
       const peer = new Stack({ clock: this.clock, random: this.random, name: 'peer' })
-      peer.addInterface({ name: 'mem', device: cable.b, addresses: options.osAddresses ?? [], probes: 0 })
+      peer.addInterface({
+        name: 'mem',
+        device: cable.b,
+        addresses: options.osAddresses ?? [],
+        probes: 0,
+        linkLocal: carriesIpv6(cable.b.mtu),
+      })
       this.peers.push(peer)
       const device = this.capture === null ? cable.a : captured(cable.a, this.capture, this.clock)
       return this.attach(device, { ...options, probes: 0 })
     }
     const { pool, counters } = this.stack
-    const edge = await openLink(link, { pool, counters, offload: options.offload ?? true, ...mtu })
+    const signal = options.signal === undefined ? {} : { signal: options.signal }
+    const edge = await openLink(link, { pool, counters, offload: options.offload ?? true, ...mtu, ...signal })
     try {
       configureSystemSide(link, edge.name, options.osAddresses ?? [], options.mtu)
       const device = this.capture === null ? edge : captured(edge, this.capture, this.clock)
@@ -158,6 +134,7 @@ export class Host {
       addresses: options.addresses ?? [],
       acceptRouters: options.acceptRouters ?? false,
       probes: options.probes ?? 1,
+      linkLocal: carriesIpv6(Math.min(options.mtu ?? device.mtu, device.mtu)),
       ...(options.mac === undefined ? {} : { mac: options.mac }),
       ...(options.mtu === undefined ? {} : { mtu: Math.min(options.mtu, device.mtu) }),
     })
@@ -204,18 +181,6 @@ export class Host {
   }
 }
 
-/** The link that the options name, once everything is known to fit it. */
-function checkLink(options: HostLink): LinkName {
-  const link = parseLinkName(options.link)
-  checkSystemSide(link, options.osAddresses ?? [])
-  for (const prefix of [...(options.addresses ?? []), ...(options.osAddresses ?? [])]) {
-    if (!isHostAddress(prefix)) throw new UsageError(`${prefix.address} is no address that a host can have`)
-  }
-  checkLinkAddresses(link, options.addresses ?? [])
-  checkGateways(options.gateways ?? [], options.addresses ?? [])
-  return link
-}
-
 /** Machines that the driver runs as one. */
 function together(first: Machine, others: readonly Machine[]): Machine {
   return {
@@ -231,18 +196,4 @@ function together(first: Machine, others: readonly Machine[]): Machine {
 export function neighborPrefix(address: IpAddress, own: readonly IpPrefix[]): IpPrefix | null {
   const network = own.find((prefix) => prefix.contains(address))
   return network === undefined ? null : new IpPrefix(address, network.length)
-}
-
-/** Throws UsageError unless addresses and link can go together. */
-export function checkLinkAddresses(link: LinkName, addresses: readonly IpPrefix[]): void {
-  if (link.kind === 'raw' && addresses.some(({ address }) => address.family !== link.remote.family)) {
-    throw new UsageError(`the link raw: carries packets to ${link.remote} only: give addresses of its family`)
-  }
-}
-
-function checkGateways(gateways: readonly IpAddress[], addresses: readonly IpPrefix[]): void {
-  for (const gateway of gateways) {
-    if (gateway.isLinkLocal || addresses.some((prefix) => prefix.contains(gateway))) continue
-    throw new UsageError(`the gateway ${gateway} is on no network of this host: give an address of its network`)
-  }
 }

@@ -27,6 +27,7 @@ export const EAGAIN = 11
 export const ENOMEM = 12
 export const EBUSY = 16
 export const EINVAL = 22
+export const EBADFD = 77
 export const ENOBUFS = 105
 
 type NativeCall = (...values: number[]) => number

@@ -24,6 +24,8 @@ export interface LinkOptions {
   readonly mtu?: number
   /** Exchange super-segments and partial checksums where the device can. Default true. */
   readonly offload?: boolean
+  /** Gives up where opening waits for somebody; the promise rejects with its reason. */
+  readonly signal?: AbortSignal
 }
 
 /** Opens the link. `qemu:unix:PATH` where nothing is at PATH waits until QEMU connects; all others settle at once. */

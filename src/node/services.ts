@@ -11,6 +11,7 @@ export type ServiceName = keyof typeof SERVICE_PORTS
 /** A running service; close() stops it. */
 export interface Service {
   readonly name: ServiceName
+  readonly protocol: 'udp' | 'tcp'
   readonly port: number
   close(): void
 }
@@ -36,13 +37,15 @@ export function startServices(stack: Stack, names: readonly ServiceName[]): Serv
   return names.map((name) => {
     const socket = new UdpSocket(stack, { family: 6, port: SERVICE_PORTS[name] })
     void serve(stack, socket, name)
-    return { name, port: socket.localPort, close: () => socket.close() }
+    return { name, protocol: 'udp' as const, port: socket.localPort, close: () => socket.close() }
   })
 }
 
 async function serve(stack: Stack, socket: UdpSocket, name: ServiceName): Promise<void> {
   let line = 0
   for await (const datagram of socket) {
+    // What was sent to many is answered by none: a service would amplify it, and none of its addresses was asked.
+    if (!stack.interfaces.isLocal(datagram.destination)) continue
     const answer = answerOf(stack, name, datagram, line++)
     if (answer === null) continue
     try {
@@ -50,9 +53,7 @@ async function serve(stack: Stack, socket: UdpSocket, name: ServiceName): Promis
       socket.send(answer, {
         address: datagram.source,
         port: datagram.sourcePort,
-        ...(datagram.destination.isMulticast || datagram.destination.isLimitedBroadcast
-          ? {}
-          : { source: datagram.destination }),
+        source: datagram.destination,
         interfaceIndex: datagram.source.isLinkLocal ? datagram.interfaceIndex : 0,
       })
     } catch {

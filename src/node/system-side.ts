@@ -53,7 +53,7 @@ export function configureSystemSide(
 /** The kernel tells which interface a descriptor of /dev/net/tun is attached to. */
 function nameOfDescriptor(fd: number): string {
   const info = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')
-  const name = /^iff:\s*(\S+)$/m.exec(info)?.[1]
+  const name = /^iff:[ \t]*(\S+)$/m.exec(info)?.[1]
   if (name === undefined) {
     throw new EnvironmentError(
       `configuring the system's side of descriptor ${fd}`,
@@ -71,10 +71,10 @@ function ip(words: readonly string[]): void {
     throw new EnvironmentError(command, `ip(8) cannot be run (${result.error.message})`, 'apt-get install iproute2')
   }
   if (result.status !== 0) {
-    throw new EnvironmentError(
-      command,
-      result.stderr.trim() || `it ended with ${result.status}`,
-      `run it as root: sudo ${command}`,
-    )
+    const why = result.stderr.trim() || `it ended with ${result.status}`
+    const mend = why.includes('Operation not permitted')
+      ? `run it as root: sudo ${command}`
+      : 'give an --os-address that the interface can have, or leave it out and configure the interface with ip(8) yourself'
+    throw new EnvironmentError(command, why, mend)
   }
 }

@@ -20,7 +20,7 @@ import { NO_OFFLOADS, type Offloads } from '../link/device.ts'
 import type { EdgeDevice } from '../link/edge-device.ts'
 import { type Micros, NEVER } from '../time.ts'
 import { ETHERNET_HEADER, type MacAddress, VLAN_TAG } from '../wire/ethernet.ts'
-import { EAGAIN, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, type Libc } from './libc.ts'
+import { EAGAIN, EBADFD, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, type Libc } from './libc.ts'
 import { type Readiness, type ReadinessKind, watchReadable } from './readiness.ts'
 
 export interface TapOptions {
@@ -296,7 +296,7 @@ export class TapDevice implements EdgeDevice {
     this.failed = true
     const error = new EnvironmentError(
       `the device ${this.name}`,
-      `it is gone: somebody deleted it, or gave it to another process (errno ${errno})`,
+      `it is gone: somebody deleted it, or gave it to another process (${errno === EBADFD ? 'EBADFD' : `errno ${errno}`})`,
       `ip tuntap add dev ${this.name} mode ${this.medium === 'ethernet' ? 'tap' : 'tun'}, and start again`,
     )
     setImmediate(() => {

@@ -12,7 +12,7 @@ export function startTcpServices(stack: Stack, names: readonly ServiceName[]): S
   return names.map((name) => {
     const listener = new TcpListener(stack, { family: 6, port: SERVICE_PORTS[name] })
     void accept(stack, listener, name)
-    return { name, port: listener.port, close: () => listener.close() }
+    return { name, protocol: 'tcp' as const, port: listener.port, close: () => listener.close() }
   })
 }
 

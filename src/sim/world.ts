@@ -61,6 +61,7 @@ export class World {
   private readonly sleepersAt = new Map<Micros, Sleepers>()
 
   constructor(options: WorldOptions) {
+    if (!Number.isSafeInteger(options.seed)) throw new UsageError(`seed is ${options.seed}: give a whole number`)
     this.clock = new VirtualClock(options.startWall ?? START_WALL)
     this.random = new SeededRandom(options.seed)
     this.settleFully = options.settle ?? settleByMicrotasks
@@ -148,6 +149,7 @@ export class World {
 
   /** Runs until the instant, without waiting for promises: for programs of callbacks alone. */
   runUntil(instant: Micros): void {
+    if (Number.isNaN(instant)) throw new UsageError('the world cannot run until an instant that is no number')
     for (let count = 0; this.step(instant); count++) {
       if (count > MAX_STEPS) throw new UsageError(`no end after ${MAX_STEPS} events (seed ${this.seed})`)
     }

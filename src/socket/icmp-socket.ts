@@ -50,6 +50,7 @@ export class IcmpSocket implements EchoClient {
 
   /** `identifier` 0: a free one. Throws NetError: EADDRINUSE, EINVAL, EMFILE. */
   constructor(stack: Stack, family: Family, identifier = 0) {
+    if (family !== 4 && family !== 6) throw new NetError('EINVAL', `family ${String(family)}: give 4 or 6`)
     this.stack = stack
     this.family = family
     this.identifier = this.echoes.open(this, identifier)
@@ -58,6 +59,7 @@ export class IcmpSocket implements EchoClient {
   /** Sends one echo request. Throws NetError: ENETUNREACH, EADDRNOTAVAIL, EMSGSIZE, ENOBUFS, EBADF. */
   sendEcho(destination: IpAddress, sequence: number, payload: Uint8Array, options: EchoOptions = {}): void {
     if (this.closed) throw new NetError('EBADF', 'echo: the socket is closed')
+    if (!(payload instanceof Uint8Array)) throw new NetError('EINVAL', 'echo: the payload is not a Uint8Array')
     if (destination.family !== this.family) throw new NetError('EAFNOSUPPORT', `echo ${destination}`)
     const { stack } = this
     const output = this.family === 4 ? stack.ipv4 : stack.ipv6

@@ -3,7 +3,7 @@
 import { NetError, type NetErrorCode } from '../errors.ts'
 import type { Stack } from '../stack.ts'
 import { type Connection, type ConnectionOptions, type ConnectionOwner, canSend } from '../tcp/connection.ts'
-import { type ConnectOptions, connect, letGo, shutdownWrite, writeRoom } from '../tcp/open.ts'
+import { type ConnectOptions, connect, letGo, retryLater, setOptions, shutdownWrite, writeRoom } from '../tcp/open.ts'
 import { tuneReceiveBuffer, windowUpdateDue } from '../tcp/window.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { Waiters } from './waiters.ts'
@@ -62,12 +62,19 @@ export class TcpSocket implements ConnectionOwner {
     return this.connection.options
   }
 
+  /** Changes options; what was held back by them is sent. */
+  setOptions(options: Partial<ConnectionOptions>): void {
+    setOptions(this.stack.tcp, this.connection, options, this.stack.clock.now())
+    this.stack.onWork?.()
+  }
+
   /** Copies what has arrived into `target`, at least one byte, and returns how many; 0: the peer has finished. Rejects with NetError. */
   async read(target: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<number> {
     for (;;) {
       const count = this.tryRead(target)
       if (count !== 0 || this.atEnd) return count
       this.throwEnded('read')
+      if (this.ended !== null) return 0
       if (this.closing) throw new NetError('EBADF', 'read: the socket is closed')
       await this.readers.wait(options.signal)
     }
@@ -97,7 +104,7 @@ export class TcpSocket implements ConnectionOwner {
     let at = 0
     while (at < bytes.length) {
       at += this.tryWrite(bytes, at)
-      if (at < bytes.length) await this.writers.wait(options.signal)
+      if (at < bytes.length) await this.waitForRoom(options.signal)
     }
   }
 
@@ -109,8 +116,9 @@ export class TcpSocket implements ConnectionOwner {
       throw new NetError('EPIPE', 'write: the socket is shut for writing')
     const count = Math.min(writeRoom(connection), bytes.length - at)
     const done = count > 0 ? connection.sendQueue.append(bytes, at, count) : 0
-    if (done > 0) {
-      stack.tcp.owe(connection)
+    if (done < count) retryLater(stack.tcp, connection, stack.clock.now())
+    if (count > 0) {
+      if (done > 0) stack.tcp.owe(connection)
       stack.onWork?.()
     }
     return done
@@ -120,7 +128,7 @@ export class TcpSocket implements ConnectionOwner {
   async flush(options: { signal?: AbortSignal } = {}): Promise<void> {
     while (this.connection.sendQueue.length > 0) {
       this.throwEnded('flush')
-      await this.writers.wait(options.signal)
+      await this.waitForRoom(options.signal)
     }
   }
 
@@ -142,6 +150,7 @@ export class TcpSocket implements ConnectionOwner {
   /** RST, at once. */
   abort(): void {
     this.closing = true
+    this.connection.orphaned = true
     this.stack.tcp.abort(this.connection, this.stack.clock.now())
     this.wakeAll()
     this.stack.onWork?.()
@@ -156,12 +165,18 @@ export class TcpSocket implements ConnectionOwner {
   }
 
   onWritable(): void {
+    this.connection.wantsRoom = false
     this.writers.wake()
   }
 
   onClosed(error: NetErrorCode | null): void {
     this.ended = { error }
     this.wakeAll()
+  }
+
+  private waitForRoom(signal?: AbortSignal): Promise<void> {
+    this.connection.wantsRoom = true
+    return this.writers.wait(signal)
   }
 
   private wakeAll(): void {

@@ -90,6 +90,7 @@ export class UdpSocket {
    */
   send(bytes: Uint8Array, to?: SendTo): void {
     this.ensureOpen('send')
+    if (!(bytes instanceof Uint8Array)) throw new NetError('EINVAL', 'send: the payload is not a Uint8Array')
     this.throwPending('send')
     const { endpoint } = this
     const address = to?.address ?? endpoint.remoteAddress
@@ -160,6 +161,7 @@ export class UdpSocket {
   }
 
   joinGroup(group: IpAddress, interfaceIndex: number): void {
+    this.ensureOpen('join')
     const on = this.stack.interfaces.byIndex(interfaceIndex)
     if (on === undefined) throw new NetError('ENODEV', `join ${group}: there is no interface ${interfaceIndex}`)
     this.stack.multicast.join(on, group, this.stack.clock.now())

@@ -111,6 +111,13 @@ export class HyStart {
 
   /** Grows cwnd by slow start, or by conservative slow start, and sets ssthresh when it is time to leave. */
   grow(window: CongestionWindow, sample: AckSample): void {
+    // RFC 9406 §4.3: without pacing, no more than eight segments' growth for one acknowledgment.
+    const growth = Math.min(sample.acked, 8 * window.mss)
+    // RFC 9406 §4.2: for the first slow start; a later one knows from ssthresh where to end.
+    if (window.ssthresh !== Number.POSITIVE_INFINITY) {
+      window.cwnd += growth
+      return
+    }
     if (sample.roundStart) this.beginRound(window)
     if (sample.rtt > 0) {
       this.currentRoundMinRtt = Math.min(this.currentRoundMinRtt, sample.rtt) as Micros
@@ -122,8 +129,6 @@ export class HyStart {
       this.conservative = false
       this.baselineMinRtt = NEVER
     }
-    // RFC 9406 §4.3: without pacing, no more than eight segments' growth for one acknowledgment.
-    const growth = Math.min(sample.acked, 8 * window.mss)
     window.cwnd += this.conservative ? Math.max(1, Math.floor(growth / HyStart.CSS_GROWTH_DIVISOR)) : growth
   }
 

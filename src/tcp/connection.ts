@@ -11,7 +11,7 @@ import { type Seq, seq, seqAdd, seqDiff } from '../wire/sequence.ts'
 import { type CongestionControl, CongestionWindow } from './congestion.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import { RttEstimator } from './rtt.ts'
-import { Delivery, Scoreboard } from './scoreboard.ts'
+import { Scoreboard } from './scoreboard.ts'
 import { SendQueue } from './send-queue.ts'
 
 export type TcpState =
@@ -59,6 +59,8 @@ export class SendVariables {
   windowScale = 0
   /** The largest payload of one segment, options of every segment taken off. */
   mss = 536
+  /** What the peer said it takes, options not taken off. */
+  peerMss = 536
   /** End of the last segment smaller than mss, for Nagle's algorithm as Minshall modified it. */
   smallEnd: Seq
 
@@ -84,8 +86,10 @@ export class ReceiveVariables {
   windowScale = 0
   /** The acknowledgment number that was last sent. */
   acked: Seq = seq(0)
-  /** The largest segment that the peer was seen to send: what "full-sized" means for delayed ACKs. */
+  /** The segments that the peer sends when it can: what "full-sized" means for delayed ACKs. */
   segmentBytes = 536
+  /** Payload of its latest segment. */
+  lastBytes = 0
   /** FIN arrived in order. */
   finSeen = false
   /** Where the peer's FIN lies when it came out of order. */
@@ -166,7 +170,7 @@ export interface ConnectionOwner {
 /** Where passive connections come from and wait: the listener (listener.ts). */
 export interface Acceptor {
   /** Handshakes under way. */
-  halfOpen: number
+  readonly pending: Set<Connection>
   readonly accepted: Connection[]
   readonly acceptQueueFull: boolean
   readonly closed: boolean
@@ -201,10 +205,10 @@ export class Connection {
   readonly control: CongestionControl
   readonly timers = new Timers()
   readonly options: ConnectionOptions
+  readonly pool: PagePool
   readonly sendQueue: SendQueue
   readonly receiveQueue: ReceiveQueue
   readonly board: Scoreboard
-  readonly delivery = new Delivery()
   way: Way
   deadlineAt: Micros = NEVER
   scheduledAt: Micros = NEVER
@@ -225,6 +229,12 @@ export class Connection {
   mtuReduced = false
   synOwed = false
   ackNow = false
+  /** An ACK with SACK blocks, which no segment with data carries. */
+  sackOwed = false
+  /** A tail loss probe: one segment, whatever cwnd says. */
+  tlpOwed = false
+  /** The window has been silly for too long: what fits is sent (RFC 9293 §3.8.6.2.1). */
+  overrideOwed = false
   /** A segment below the window, which the peer answers: a zero-window probe or a keep-alive. */
   probeOwed = false
   /** In-order segments that no ACK was sent for. */
@@ -240,15 +250,17 @@ export class Connection {
   /** snd.nxt when recovery began: it ends when that is acknowledged. */
   recoveryPoint: Seq
   duplicateAcks = 0
+  /** RFC 6582 §3.2 step 2: snd.nxt when the last recovery began; null: there was none. */
+  recover: Seq | null = null
   /** Proportional rate reduction (RFC 9937): bytes delivered and sent since recovery began, and the flight then. */
   prrDelivered = 0
   prrOut = 0
   recoveryFlight = 0
-  /** F-RTO (RFC 5682): 0 off, 1 after the time-out, 2 after the first ACK. */
+  /** F-RTO (RFC 5682): 0 off, 1 after the time-out, 2 after the first ACK, when new data goes instead of old. */
   frto = 0
-  /** Undo: the time stamp of the first retransmission of this recovery (0: none), and retransmissions not yet reported by D-SACK (-1: off). */
-  retransmitStamp = 0
-  undoRetransmissions = -1
+  /** Undo: the time stamp of the first retransmission of this recovery (null: none), and retransmitted bytes not yet reported by D-SACK (-1: off). */
+  retransmitStamp: number | null = null
+  undoBytes = -1
   undoMarker: Seq
   /** RACK (RFC 8985 §5.2). */
   rackSentAt: Micros = -1 as Micros
@@ -272,17 +284,30 @@ export class Connection {
   // Retries.
   retransmits = 0
   probesSent = 0
+  /** Doublings of the persist timer since the window closed. */
+  persistBackoffs = 0
   keepAliveProbes = 0
   lastReceivedAt: Micros = micros(0)
   /** When the oldest unacknowledged data was first sent; NEVER: none is. */
   unackedSince: Micros = NEVER
+  /** When an ACK last answered a segment without data from outside the window: two hosts must not answer each other for ever. */
+  invalidAckAt: Micros = NEVER
+
+  // The path (mss.ts).
+  /** The path MTU that snd.mss was made for; 0: none yet. */
+  pathMtu = 0
+  /** What black-hole detection lets through; 0: anything. And until when. */
+  pathLimit = 0
+  pathLimitUntil: Micros = NEVER
 
   // Receive buffer auto-tuning.
   receiveLimit: number
   sendLimit: number
   tuneAt: Micros = micros(0)
-  tuneSeq: Seq = seq(0)
+  measureSeq: Seq | null = null
   tuneBytes = 0
+  tunedBytes = 0
+  measureAt: Micros = micros(0)
   receiverRtt: Micros = micros(0)
 
   // The program's side.
@@ -294,6 +319,8 @@ export class Connection {
   readShut = false
   /** Nobody holds it any more: it lives on until it is closed in order. */
   orphaned = false
+  /** The program waits for room in the send buffer. */
+  wantsRoom = false
   /** Why it ended; null: in good order, or not yet. */
   error: NetErrorCode | null = null
   softError: NetErrorCode | null = null
@@ -339,6 +366,7 @@ export class Connection {
     this.options = fields.options
     this.control = fields.control
     this.window = new CongestionWindow(this.snd.mss)
+    this.pool = fields.pool
     this.sendQueue = new SendQueue(fields.pool, first)
     this.receiveQueue = new ReceiveQueue(seq(0))
     this.board = new Scoreboard(first)

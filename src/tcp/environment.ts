@@ -89,7 +89,7 @@ export interface TcpEnvironment {
   /** The way to the peer, resolved anew where the routes changed; null: there is none. */
   refreshWay(connection: Connection): Way | null
   /** RST and CLOSED (RFC 9293 §3.10.5). */
-  abort(connection: Connection, now: Micros): void
+  abort(connection: Connection, now: Micros, error?: NetErrorCode): void
   /** Answers a segment that no connection can use by RST (RFC 9293 §3.5.2, group 1 and 2). */
   refuse(segment: Segment, connection: Connection, now: Micros): void
   /** The peer answered: its neighbour entry is reachable (RFC 4861 §7.3.1). */

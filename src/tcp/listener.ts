@@ -1,6 +1,7 @@
 // A passive socket: who may connect, the handshakes under way (the SYN queue) and the connections that nobody has
 // accepted yet (the accept queue). Tcp keeps it by port.
 
+import { type Micros, NEVER } from '../time.ts'
 import type { Family, IpAddress } from '../wire/address.ts'
 import type { Acceptor, Connection, ConnectionOptions } from './connection.ts'
 
@@ -29,7 +30,9 @@ export class Listener implements Acceptor {
   /** What accepted connections begin with. */
   readonly options: ConnectionOptions
   /** Handshakes under way. */
-  halfOpen = 0
+  readonly pending = new Set<Connection>()
+  /** When the last cookie went out: only then can one come back. */
+  cookieAt: Micros = NEVER
   readonly accepted: Connection[] = []
   closed = false
   /** A connection can be accepted. Called from Tcp.poll, after the batch. */
@@ -67,6 +70,6 @@ export class Listener implements Acceptor {
   }
 
   get synQueueFull(): boolean {
-    return this.halfOpen >= this.backlog
+    return this.pending.size >= this.backlog
   }
 }

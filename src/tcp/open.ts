@@ -1,20 +1,14 @@
-// Making connections and listeners: OPEN, active and passive (RFC 9293 §3.10.1), CLOSE and ABORT (§3.10.4, §3.10.5),
-// and what a listener does with a segment (§3.10.7.2).
+// Making connections and listeners: OPEN, active and passive (RFC 9293 §3.10.1), CLOSE and ABORT (§3.10.4, §3.10.5).
+// What a listener does with a segment is in passive.ts.
 
-import type { Packet } from '../buf/packet.ts'
-import type { Drop } from '../counters.ts'
 import { NetError } from '../errors.ts'
 import type { NoWay, Way } from '../ip/seams.ts'
-import { type Micros, seconds } from '../time.ts'
+import { after, type Micros, millis, NEVER, seconds } from '../time.ts'
 import { anyAddress, type IpAddress } from '../wire/address.ts'
-import { seqAdd } from '../wire/sequence.ts'
-import { ACK, FIN, RST, SYN } from '../wire/tcp.ts'
 import { Connection, type ConnectionOptions, canSend, setState } from './connection.ts'
-import type { Segment } from './environment.ts'
-import { QUICK_ACKS, segmentArrives, takeSynOptions } from './input.ts'
 import { Listener, type ListenOptions } from './listener.ts'
-import { bareSegment } from './stray.ts'
 import type { SegmentEnds, Tcp } from './tcp.ts'
+import { QUICK_ACKS } from './text.ts'
 import { armKeepAlive } from './timers.ts'
 import { FIRST_RECEIVE_BYTES, MOST_RECEIVE_BYTES, windowScaleFor } from './window.ts'
 
@@ -29,11 +23,13 @@ export const DEFAULT_CONNECTION_OPTIONS: ConnectionOptions = {
   hopLimit: 64,
   trafficClass: 0,
   receiveBytes: MOST_RECEIVE_BYTES,
-  sendBytes: 4 * 1_024 * 1_024,
+  sendBytes: 6 * 1_024 * 1_024,
 }
 
 /** What a send buffer begins with; it grows with the congestion window. */
 const FIRST_SEND_BYTES = 256 * 1_024
+/** Until memory may have come back. */
+const RETRY = millis(10)
 
 export interface ConnectOptions {
   readonly remoteAddress: IpAddress
@@ -104,7 +100,11 @@ export function unlisten(tcp: Tcp, listener: Listener, now: Micros): void {
   const others = (tcp.listeners.get(listener.port) ?? []).filter((other) => other !== listener)
   if (others.length === 0) tcp.listeners.delete(listener.port)
   else tcp.listeners.set(listener.port, others)
-  for (const connection of listener.accepted.splice(0)) tcp.abort(connection, now)
+  for (const connection of [...listener.pending]) tcp.abort(connection, now)
+  for (const connection of listener.accepted.splice(0)) {
+    connection.orphaned = true
+    tcp.abort(connection, now)
+  }
 }
 
 /** CLOSE (RFC 9293 §3.10.4): no more data will be written. What is queued goes first. */
@@ -121,9 +121,13 @@ export function shutdownWrite(tcp: Tcp, connection: Connection): void {
 
 /** Nobody holds the connection any more: it ends in order, or by RST where unread data would be lost (RFC 2525 §2.17). */
 export function letGo(tcp: Tcp, connection: Connection, now: Micros): void {
-  if (connection.orphaned || connection.state === 'CLOSED') return
+  if (connection.orphaned) return
   connection.orphaned = true
-  if (connection.receiveQueue.available > 0 && connection.state !== 'TIME-WAIT') {
+  const { receiveQueue, state } = connection
+  const hasUnread = receiveQueue.available > 0 || receiveQueue.holes > 0
+  tcp.forget(connection)
+  if (state === 'CLOSED' || state === 'TIME-WAIT') return
+  if (hasUnread) {
     tcp.counters.TcpExtTCPAbortOnData++
     return tcp.abort(connection, now)
   }
@@ -134,115 +138,8 @@ export function letGo(tcp: Tcp, connection: Connection, now: Micros): void {
   }
 }
 
-/** RFC 9293 §3.10.7.2: a segment for a listener. The packet stays the caller's. 'tcpNoConnection' asks for RST. */
-export function listenArrives(
-  tcp: Tcp,
-  listener: Listener,
-  segment: Segment,
-  packet: Packet,
-  ends: SegmentEnds,
-  now: Micros,
-): Drop | undefined {
-  // First, check for a RST.
-  if (segment.has(RST)) return 'tcpResetOutOfPlace'
-  // Second, check for an ACK: none is acceptable, but that of a cookie.
-  if (segment.has(ACK))
-    return segment.has(SYN) ? 'tcpNoConnection' : acceptCookie(tcp, listener, segment, packet, ends, now)
-  // Third, check for a SYN.
-  if (!segment.has(SYN)) return 'tcpNoAck'
-  if (segment.has(FIN)) return 'tcpUnexpectedSyn'
-  if (listener.acceptQueueFull) {
-    tcp.counters.TcpExtListenOverflows++
-    return 'tcpListenFull'
-  }
-  if (listener.synQueueFull) {
-    sendCookie(tcp, segment, ends, now)
-    return 'tcpListenFull'
-  }
-  const way = wayBack(tcp, ends, packet.interfaceIndex)
-  if (way === null) return 'noRoute'
-  const connection = make(tcp, ends, way, { ...listener.options }, true, now)
-  if (connection === null) return 'tcpListenFull'
-  setState(connection, 'SYN-RECEIVED')
-  connection.listener = listener
-  listener.halfOpen++
-  beginPassive(tcp, connection, segment, now)
-  connection.synOwed = true
-  tcp.owe(connection)
-  packet.release()
-  return undefined
-}
-
-function beginPassive(tcp: Tcp, connection: Connection, segment: Segment, now: Micros): void {
-  const { rcv, snd } = connection
-  rcv.irs = segment.seq
-  rcv.nxt = seqAdd(segment.seq, 1)
-  rcv.acked = rcv.nxt
-  takeSynOptions(tcp, connection, segment, now)
-  snd.wnd = segment.window
-  snd.maxWnd = segment.window
-  snd.wl1 = segment.seq
-  connection.lastReceivedAt = now
-}
-
-/** The final ACK of a handshake that left no trace here (RFC 4987 §3.6). */
-function acceptCookie(
-  tcp: Tcp,
-  listener: Listener,
-  segment: Segment,
-  packet: Packet,
-  ends: SegmentEnds,
-  now: Micros,
-): Drop | undefined {
-  const { local, localPort, remote, remotePort } = ends
-  const irs = seqAdd(segment.seq, -1)
-  const iss = seqAdd(segment.ack, -1)
-  const mss = tcp.cookies.check(local, localPort, remote, remotePort, irs, iss, now)
-  if (mss === 0) {
-    tcp.counters.TcpExtSyncookiesFailed++
-    return 'tcpNoConnection'
-  }
-  if (listener.acceptQueueFull) return 'tcpListenFull'
-  const way = wayBack(tcp, ends, packet.interfaceIndex)
-  if (way === null) return 'noRoute'
-  const connection = make(tcp, ends, way, { ...listener.options }, true, now, iss)
-  if (connection === null) return 'tcpListenFull'
-  tcp.counters.TcpExtSyncookiesRecv++
-  setState(connection, 'SYN-RECEIVED')
-  connection.listener = listener
-  listener.halfOpen++
-  const { rcv, snd } = connection
-  rcv.irs = irs
-  rcv.nxt = segment.seq
-  rcv.acked = segment.seq
-  rcv.edge = seqAdd(segment.seq, Math.min(connection.receiveLimit, 0xffff))
-  rcv.windowScale = 0
-  snd.nxt = seqAdd(iss, 1)
-  snd.mss = mss
-  connection.window.mss = mss
-  snd.wl1 = irs
-  const outcome = segmentArrives(tcp, connection, segment, packet, now)
-  if (outcome === 'kept') return undefined
-  if (outcome !== 'handled') return outcome
-  packet.release()
-  return undefined
-}
-
-/** SYN, ACK without a connection behind it: its sequence number remembers the MSS; no option is offered. */
-function sendCookie(tcp: Tcp, segment: Segment, ends: SegmentEnds, now: Micros): void {
-  const { local, localPort, remote, remotePort } = ends
-  const mss = segment.options.mss > 0 ? segment.options.mss : 536
-  const cookie = tcp.cookies.make(local, localPort, remote, remotePort, segment.seq, mss, now)
-  const way = wayBack(tcp, ends, 0)
-  const fields = { seq: cookie, ack: seqAdd(segment.seq, 1), flags: SYN | ACK, window: 0xffff }
-  const packet = way === null ? null : bareSegment(tcp.pool, ends, fields)
-  if (packet === null || way === null) return
-  tcp.counters.TcpExtSyncookiesSent++
-  tcp.counters.TcpOutSegs++
-  tcp.outputFor(remote).send(packet, way, tcp.sendOptions, now)
-}
-
-function make(
+/** A connection in CLOSED, known to the demultiplexer; null: there are too many. */
+export function make(
   tcp: Tcp,
   ends: SegmentEnds,
   way: Way,
@@ -265,7 +162,7 @@ function make(
     pool: tcp.pool,
     options,
     control: tcp.congestionControl(),
-    tsOffset: tcp.random.u32() | 0,
+    tsOffset: tcp.timestampOffset(ends),
     receiveLimit: Math.min(FIRST_RECEIVE_BYTES, options.receiveBytes),
     sendLimit: Math.min(FIRST_SEND_BYTES, options.sendBytes),
     quickAcks: QUICK_ACKS,
@@ -274,12 +171,6 @@ function make(
   tcp.demux.add(connection)
   armKeepAlive(connection, now)
   return connection
-}
-
-function wayBack(tcp: Tcp, ends: SegmentEnds, interfaceIndex: number): Way | null {
-  const index = ends.remote.isLinkLocal && ends.remote.family === 6 ? interfaceIndex : 0
-  const way = tcp.outputFor(ends.remote).resolve(ends.remote, { source: ends.local, interfaceIndex: index })
-  return typeof way === 'string' ? null : way
 }
 
 function isPortFree(tcp: Tcp, local: IpAddress, port: number, remote: IpAddress, remotePort: number): boolean {
@@ -297,6 +188,21 @@ function clash(a: Listener, b: Listener): boolean {
 function codeOf(way: NoWay): 'EADDRNOTAVAIL' | 'EACCES' | 'ENETUNREACH' {
   if (way === 'no-source') return 'EADDRNOTAVAIL'
   return way === 'prohibited' ? 'EACCES' : 'ENETUNREACH'
+}
+
+/** Sets options of a connection that exists: timers are armed, and what waited for more bytes may go (RFC 9293 §3.7.4). */
+export function setOptions(tcp: Tcp, connection: Connection, options: Partial<ConnectionOptions>, now: Micros): void {
+  Object.assign(connection.options, options)
+  armKeepAlive(connection, now)
+  tcp.schedule(connection)
+  tcp.owe(connection)
+}
+
+/** The pool was empty when the program wrote: it is told when to try again. */
+export function retryLater(tcp: Tcp, connection: Connection, now: Micros): void {
+  const { timers } = connection
+  if (timers.resumeAt === NEVER) timers.resumeAt = after(now, RETRY)
+  tcp.schedule(connection)
 }
 
 /** Bytes that may still be written before the program should wait. */

@@ -8,11 +8,13 @@ import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
 import { type Seq, seqAdd, seqAfter, seqAtLeast, seqBefore, seqDiff, seqMin } from '../wire/sequence.ts'
 import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_HEADER } from '../wire/tcp.ts'
 import { emitTcpOptions, TcpOptions, tcpOptionsLength } from '../wire/tcp-options.ts'
+import { initialWindow } from './congestion.ts'
 import { type Connection, isSynchronized } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
-import { retransmitAllowance } from './recovery.ts'
+import { announcedMss, forbidsFragments, resendTooBig, syncMss } from './mss.ts'
 import type { SentSegment } from './scoreboard.ts'
 import { armPersist, armProbe, armRetransmit } from './timers.ts'
+import { timestampOf } from './timestamp.ts'
 import { advertisedWindow } from './window.ts'
 
 /** A super-segment: what one IPv4 packet can carry with headers of any length. */
@@ -30,17 +32,55 @@ export function transmit(env: TcpEnvironment, connection: Connection, now: Micro
     connection.synOwed = false
     sendSyn(env, connection, now)
   }
-  if (isSynchronized(connection.state) && connection.state !== 'TIME-WAIT') {
-    sendLost(env, connection, now)
-    sendNew(env, connection, now)
-  }
+  if (isSynchronized(connection.state) && connection.state !== 'TIME-WAIT') sendText(env, connection, now)
   if (connection.probeOwed) {
     connection.probeOwed = false
     // One below the window: no byte is risked, and the peer must answer (RFC 9293 §3.8.6.1, §3.8.4).
     sendControl(env, connection, seqAdd(connection.snd.una, -1), ACK, now)
   }
-  if (connection.ackNow) sendAck(env, connection, now)
+  if (connection.ackNow || connection.sackOwed) sendAck(env, connection, now)
   env.schedule(connection)
+}
+
+function sendText(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  if (syncMss(env, connection, now)) resendTooBig(connection)
+  if (connection.board.first === null) restartAfterIdle(connection, now)
+  if (connection.tlpOwed) {
+    connection.tlpOwed = false
+    sendProbe(env, connection, now)
+  }
+  // RFC 5682 §2.1 step 2b: whether the time-out was spurious, new data tells.
+  if (connection.frto < 2) sendLost(env, connection, now)
+  sendNew(env, connection, now)
+}
+
+/** RFC 5681 §4.1, RFC 7661: what the path carried before a pause of more than a time-out is forgotten, half of it each time. */
+function restartAfterIdle(connection: Connection, now: Micros): void {
+  const { control, lastSentAt, rtt, sendQueue, snd, window } = connection
+  if (lastSentAt === 0 || seqDiff(sendQueue.end, snd.nxt) <= 0) return
+  let idle = now - lastSentAt
+  if (idle <= rtt.rto) return
+  const least = Math.min(initialWindow(snd.mss), window.cwnd)
+  window.ssthresh = Math.max(window.ssthresh, Math.floor((3 * window.cwnd) / 4))
+  for (; idle > rtt.rto && window.cwnd > least; idle -= rtt.rto) window.cwnd >>= 1
+  window.cwnd = Math.max(window.cwnd, least)
+  connection.lastSentAt = now
+  control.restarted(window, now)
+}
+
+/** RFC 8985 §7.3: one segment of new data where there is some and the peer takes it, else the last one again. */
+function sendProbe(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  const { board, sendQueue, snd } = connection
+  const pending = Math.min(seqDiff(sendQueue.end, snd.nxt), snd.mss)
+  const usable = seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt)
+  connection.tlpEnd = snd.nxt
+  connection.tlpIsRetransmit = false
+  if (pending > 0 && pending <= usable && sendData(env, connection, pending, false, now)) return
+  const { last } = board
+  if (last === null) return
+  if (last.length > snd.mss) board.split(last, seqAdd(last.end, -snd.mss))
+  connection.tlpIsRetransmit = true
+  retransmit(env, connection, board.last!, now)
 }
 
 /** SYN, or SYN and ACK; again where it was lost (RFC 9293 §3.10.1, §3.10.7.2). */
@@ -49,7 +89,7 @@ export function sendSyn(env: TcpEnvironment, connection: Connection, now: Micros
   const { snd, rcv, state } = connection
   const isReply = state === 'SYN-RECEIVED'
   options.clear()
-  options.mss = maximumSegment(env, connection)
+  options.mss = announcedMss(env, connection)
   if (isReply ? connection.sackOn : config.sack) options.sackPermitted = true
   if (isReply ? connection.timestampsOn : config.timestamps) stamp(connection, now)
   if (isReply ? connection.windowScalingOn : config.windowScaling) options.windowScale = rcv.windowScale
@@ -62,7 +102,7 @@ export function sendSyn(env: TcpEnvironment, connection: Connection, now: Micros
   connection.ackNow = false
   const packet = Packet.allocate(env.pool, 0)
   if (packet !== null) emit(env, connection, packet, snd.iss, isReply ? SYN | ACK : SYN, window, now)
-  armRetransmit(connection, now)
+  if (connection.timers.retransmitAt === NEVER) armRetransmit(connection, now)
 }
 
 /** An ACK by itself. */
@@ -76,6 +116,7 @@ export function sendControl(env: TcpEnvironment, connection: Connection, seq: Se
   if (packet === null) return
   beginOptions(connection, now)
   addSack(connection)
+  connection.sackOwed = false
   emit(env, connection, packet, seq, flags, nextWindow(connection), now)
 }
 
@@ -90,9 +131,9 @@ export function sendReset(env: TcpEnvironment, connection: Connection, now: Micr
 
 /** Sends again what is lost, as far as the congestion window lets it. */
 function sendLost(env: TcpEnvironment, connection: Connection, now: Micros): void {
-  const { board } = connection
+  const { board, window } = connection
   for (let segment = board.nextLost(); segment !== null; segment = board.nextLost()) {
-    const allowance = retransmitAllowance(connection)
+    const allowance = window.cwnd - board.flight
     if (allowance <= 0) return
     const { mss } = connection.snd
     // Whole segments only: part of one would leave a small one behind.
@@ -110,8 +151,8 @@ export function retransmit(env: TcpEnvironment, connection: Connection, segment:
   connection.bytesRetransmitted += segment.length
   connection.prrOut += segment.length
   env.counters.TcpRetransSegs++
-  if (connection.retransmitStamp === 0) connection.retransmitStamp = timestampOf(connection, now) || 1
-  if (connection.undoRetransmissions >= 0) connection.undoRetransmissions++
+  connection.retransmitStamp ??= timestampOf(connection, now)
+  if (connection.undoBytes >= 0) connection.undoBytes += segment.length
   if (connection.timers.retransmitAt === NEVER) armRetransmit(connection, now)
   return true
 }
@@ -126,8 +167,9 @@ function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void
     const finDue = connection.sendQueue.finQueued && !connection.finSent
     if (pending <= 0 && !finDue) break
     const usable = seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt)
-    const allowed = window.cwnd - board.flight
-    if (pending > 0 && allowed < Math.min(pending, snd.mss)) {
+    // One segment may always go: cwnd is less than it where the path takes larger ones again, or a program fixed it so.
+    const allowed = Math.max(window.cwnd - board.flight, board.flight === 0 ? snd.mss : 0)
+    if (allowed < Math.min(pending, snd.mss)) {
       connection.windowLimited = true
       break
     }
@@ -137,7 +179,9 @@ function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void
     if (!sendData(env, connection, length, withFin, now)) break
     sent = true
   }
-  const blocked = seqDiff(connection.sendQueue.end, snd.nxt) > 0
+  const { finQueued } = connection.sendQueue
+  const blocked = seqDiff(connection.sendQueue.end, snd.nxt) > 0 || (finQueued && !connection.finSent)
+  connection.overrideOwed = false
   if (blocked && snd.una === snd.nxt && !sent) armPersist(connection, now)
   if (sent) armProbe(connection, now)
 }
@@ -149,6 +193,7 @@ function chooseLength(connection: Connection, pending: number, usable: number, a
   if (most <= 0) return 0
   if (most >= snd.mss) return most - (most < pending || settings.cork ? most % snd.mss : mssRemainder(connection, most))
   const isAll = most === pending
+  if (connection.overrideOwed) return most
   if (!isAll) return most >= snd.maxWnd / SILLY_FRACTION ? most : 0
   if (sendQueue.finQueued) return most
   if (settings.cork) return 0
@@ -250,6 +295,7 @@ function emit(
   const { sendOptions } = env
   sendOptions.hopLimit = connection.options.hopLimit
   sendOptions.trafficClass = connection.options.trafficClass
+  sendOptions.dontFragment = forbidsFragments(connection)
   env.outputFor(connection.remoteAddress).send(packet, way, sendOptions, now)
 }
 
@@ -273,16 +319,12 @@ function stamp(connection: Connection, now: Micros): void {
   options.timestampEcho = connection.tsRecent
 }
 
-/** RFC 7323 §5.4: a clock of one millisecond, moved by a random amount for each connection. */
-export const timestampOf = (connection: Connection, now: Micros): number =>
-  (Math.floor(now / 1_000) + connection.tsOffset) | 0
-
 /** D-SACK first (RFC 2883 §4), then the ranges beyond the hole. */
 function addSack(connection: Connection): void {
   if (!connection.sackOn) return
   const limit = connection.timestampsOn ? 3 : 4
   const { duplicateSack, receiveQueue } = connection
-  if (duplicateSack === null && !receiveQueue.holes) return
+  if (duplicateSack === null && receiveQueue.holes === 0) return
   options.sackCount = 0
   if (duplicateSack !== null) {
     options.sackLeft[0] = duplicateSack.left
@@ -301,15 +343,10 @@ function addSack(connection: Connection): void {
 function nextWindow(connection: Connection): number {
   const { rcv } = connection
   const bytes = advertisedWindow(connection)
-  const scaled = Math.min(0xffff, bytes >> rcv.windowScale)
+  // Rounded up where nothing is added, or the edge would seem to move left (RFC 7323 §2.4).
+  const promised = bytes <= rcv.wnd ? bytes + (1 << rcv.windowScale) - 1 : bytes
+  const scaled = Math.min(0xffff, promised >> rcv.windowScale)
   const edge = seqAdd(rcv.nxt, scaled << rcv.windowScale)
   if (seqBefore(rcv.edge, edge)) rcv.edge = edge
   return scaled
-}
-
-/** What our SYN announces: the first link's MTU without headers (RFC 9293 §3.7.1, RFC 6691). */
-function maximumSegment(env: TcpEnvironment, connection: Connection): number {
-  const headers = connection.remoteAddress.family === 4 ? 40 : 60
-  const way = env.refreshWay(connection) ?? connection.way
-  return Math.max(0, Math.min(way.linkMtu - headers, 65_535))
 }

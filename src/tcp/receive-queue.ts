@@ -1,25 +1,74 @@
 // The bytes that arrived: in order and waiting to be read, or beyond a hole and waiting for it to be filled. Packets
-// are kept as they came; nothing is copied before the program reads. Bounded by the window in bytes, by
-// the charge of the pages, and in the number of holes.
+// are kept as they came, but for small ones, which are copied together lest each hold a page. Bounded by the window in
+// bytes, by the charge of the pages, and in the number of holes.
 
 import type { Packet } from '../buf/packet.ts'
-import { PacketQueue } from '../buf/packet-queue.ts'
-import { type Seq, seqAdd, seqAfter, seqAtMost, seqBefore, seqDiff, seqMax } from '../wire/sequence.ts'
+import { type Seq, seqAdd, seqAfter, seqAtLeast, seqAtMost, seqBefore, seqDiff, seqMin } from '../wire/sequence.ts'
 
-/** Separate pieces kept beyond a hole; more are dropped, and come again. */
-export const MAX_PIECES = 512
-
-/** A piece beyond a hole. Pieces are in order and never overlap; neighbours that touch are not merged. */
-interface Piece {
-  readonly start: Seq
-  readonly end: Seq
-  readonly packet: Packet
-}
+/** Ranges kept beyond holes; what would make one more is dropped, and comes again. */
+export const MAX_HOLES = 512
+/** A packet of at most this many bytes is copied behind the one before it, where that one's page has room. */
+const SMALL_BYTES = 512
+/** Ranges that SACK may report, and some that have merged since. */
+const MOST_RECENT = 8
 
 /** A range of sequence numbers, for SACK. */
 export interface Range {
   readonly left: Seq
   readonly right: Seq
+}
+
+/** Packets one after another, without a hole; they are linked through themselves. */
+class Chain {
+  head: Packet | null = null
+  last: Packet | null = null
+  chargedBytes = 0
+
+  push(packet: Packet): void {
+    if (this.last === null) this.head = packet
+    else this.last.next = packet
+    this.last = packet
+    this.chargedBytes += packet.chargedBytes
+  }
+
+  unshift(packet: Packet): void {
+    packet.next = this.head
+    this.head = packet
+    this.last ??= packet
+    this.chargedBytes += packet.chargedBytes
+  }
+
+  /** Moves all of `other` behind this. */
+  concat(other: Chain): void {
+    if (other.head === null) return
+    if (this.last === null) this.head = other.head
+    else this.last.next = other.head
+    this.last = other.last
+    this.chargedBytes += other.chargedBytes
+    other.head = null
+    other.last = null
+    other.chargedBytes = 0
+  }
+
+  shift(): Packet {
+    const packet = this.head!
+    this.head = packet.next
+    if (this.head === null) this.last = null
+    packet.next = null
+    this.chargedBytes -= packet.chargedBytes
+    return packet
+  }
+
+  clear(): void {
+    while (this.head !== null) this.shift().release()
+  }
+}
+
+/** A range beyond a hole. Ranges are in order, and there is a hole between any two. */
+interface Island {
+  left: Seq
+  right: Seq
+  readonly chain: Chain
 }
 
 export type Insertion = 'in-order' | 'out-of-order' | 'duplicate' | 'full'
@@ -33,11 +82,11 @@ export class ReceiveQueue {
   outOfOrderBytes = 0
   /** The part that an insertion reported as received already, for D-SACK; null: none. */
   duplicate: Range | null = null
-  private readonly ordered = new PacketQueue(Number.MAX_SAFE_INTEGER)
-  private pieces: Piece[] = []
-  private pieceCharge = 0
-  /** The range that came last beyond a hole, which SACK reports first (RFC 2018 §4). */
-  private latest: Seq | null = null
+  private readonly ordered = new Chain()
+  private islands: Island[] = []
+  private islandCharge = 0
+  /** Where the latest insertions beyond holes were, the last one first (RFC 2018 §4). */
+  private recent: Seq[] = []
 
   constructor(start: Seq) {
     this.reach = start
@@ -45,11 +94,11 @@ export class ReceiveQueue {
 
   /** Bytes of the pages held. */
   get chargedBytes(): number {
-    return this.ordered.chargedBytes + this.pieceCharge
+    return this.ordered.chargedBytes + this.islandCharge
   }
 
-  get holes(): boolean {
-    return this.pieces.length > 0
+  get holes(): number {
+    return this.islands.length
   }
 
   /**
@@ -60,44 +109,35 @@ export class ReceiveQueue {
     this.duplicate = null
     this.reach = nxt
     const end = seqAdd(seq, packet.length)
-    if (seqAtMost(end, nxt)) {
-      this.duplicate = { left: seq, right: end }
-      packet.release()
-      return 'duplicate'
-    }
-    let start = seq
+    if (seqAtMost(end, nxt)) return this.refuse(packet, seq, end)
+    if (seqAfter(seq, nxt)) return this.takeBeyond(packet, seq, end)
     if (seqBefore(seq, nxt)) {
       this.duplicate = { left: seq, right: nxt }
       packet.dropFront(seqDiff(nxt, seq))
-      start = nxt
     }
-    if (start === nxt && this.pieces.length === 0) {
-      this.available += packet.length
-      this.ordered.push(packet)
-      this.reach = end
-      return 'in-order'
-    }
-    const insertion = this.insertPiece(packet, start)
-    if (insertion !== 'in-order' && insertion !== 'out-of-order') return insertion
-    this.advance()
-    return this.reach === nxt ? 'out-of-order' : 'in-order'
+    this.takeInOrder(packet, nxt, end)
+    return 'in-order'
   }
 
-  /** Up to `limit` ranges beyond the first hole, the one that changed last first (RFC 2018 §4). */
+  /** Up to `limit` ranges beyond the first hole, those that changed last first (RFC 2018 §4). */
   sackRanges(limit: number): Range[] {
-    const ranges = this.ranges()
-    if (this.latest !== null) {
-      const latest = this.latest
-      const index = ranges.findIndex(({ left, right }) => seqAtMost(left, latest) && seqBefore(latest, right))
-      if (index > 0) ranges.unshift(...ranges.splice(index, 1))
+    const told: Island[] = []
+    for (const at of this.recent) {
+      if (told.length >= limit) return told
+      const island = this.islands.find(({ left, right }) => seqAtMost(left, at) && seqBefore(at, right))
+      if (island !== undefined && !told.includes(island)) told.push(island)
     }
-    return ranges.slice(0, limit)
+    for (let index = this.islands.length - 1; index >= 0 && told.length < limit; index--) {
+      const island = this.islands[index]!
+      if (!told.includes(island)) told.push(island)
+    }
+    return told
   }
 
   /** Copies up to length bytes from the front to the target without taking them, and returns how many. */
   peek(target: Uint8Array, at: number, length: number): number {
     let done = 0
-    for (let packet = this.ordered.peek(); packet !== null && done < length; packet = packet.next) {
+    for (let packet = this.ordered.head; packet !== null && done < length; packet = packet.next) {
       const count = Math.min(length - done, packet.length)
       packet.copyTo(0, count, target, at + done)
       done += count
@@ -109,13 +149,13 @@ export class ReceiveQueue {
   read(target: Uint8Array, at: number, length: number): number {
     let done = 0
     while (done < length) {
-      const packet = this.ordered.peek()
+      const packet = this.ordered.head
       if (packet === null) break
       const count = Math.min(length - done, packet.length)
       packet.copyTo(0, count, target, at + done)
       done += count
-      if (count === packet.length) this.ordered.shift()!.release()
-      else this.ordered.dropFront(count)
+      if (count === packet.length) this.ordered.shift().release()
+      else this.dropFront(packet, count)
     }
     this.available -= done
     return done
@@ -127,90 +167,144 @@ export class ReceiveQueue {
     this.available = 0
   }
 
-  clear(): void {
-    this.ordered.clear()
-    for (const piece of this.pieces) piece.packet.release()
-    this.pieces = []
-    this.available = 0
+  /** Forgets what lies beyond holes: it comes again (RFC 2018 §8 lets a receiver do so). */
+  dropBeyond(): void {
+    for (const { chain } of this.islands) chain.clear()
+    this.islands = []
+    this.islandCharge = 0
     this.outOfOrderBytes = 0
-    this.pieceCharge = 0
+    this.recent = []
   }
 
-  /** Moves what has become contiguous behind `reach` to the readable part. */
-  private advance(): void {
-    let taken = 0
-    for (const piece of this.pieces) {
-      if (seqAfter(piece.start, this.reach)) break
-      taken++
-      this.outOfOrderBytes -= seqDiff(piece.end, piece.start)
-      this.pieceCharge -= piece.packet.chargedBytes
-      this.available += piece.packet.length
-      this.reach = piece.end
-      this.ordered.push(piece.packet)
-    }
-    if (taken > 0) this.pieces.splice(0, taken)
+  clear(): void {
+    this.dropAvailable()
+    this.dropBeyond()
   }
 
-  /** Cuts the packet to the parts that no piece holds, and keeps the first of them; the rest comes again. */
-  private insertPiece(packet: Packet, seq: Seq): Insertion {
-    const end = seqAdd(seq, packet.length)
-    let index = this.pieces.length
-    while (index > 0 && seqAfter(this.pieces[index - 1]!.start, seq)) index--
-    const before = index > 0 ? this.pieces[index - 1]! : null
-    let start = seq
-    if (before !== null && seqAfter(before.end, seq)) {
-      start = before.end
-      if (seqAtMost(end, start)) {
-        this.duplicate = { left: seq, right: end }
-        packet.release()
-        return 'duplicate'
-      }
-      this.duplicate = { left: seq, right: start }
-      packet.dropFront(seqDiff(start, seq))
+  private refuse(packet: Packet, left: Seq, right: Seq): Insertion {
+    this.duplicate = { left, right }
+    packet.release()
+    return 'duplicate'
+  }
+
+  private dropFront(packet: Packet, count: number): void {
+    this.ordered.chargedBytes -= packet.chargedBytes
+    packet.dropFront(count)
+    this.ordered.chargedBytes += packet.chargedBytes
+  }
+
+  /** What was expected, and with it the island that it reaches. */
+  private takeInOrder(packet: Packet, start: Seq, end: Seq): void {
+    this.swallow(0, end)
+    const island = this.islands[0]
+    const touches = island !== undefined && seqAtLeast(end, island.left)
+    if (touches && seqAfter(end, island.left)) {
+      this.duplicate ??= { left: island.left, right: end }
+      packet.trim(seqDiff(island.left, start))
     }
-    const swallowed = this.swallow(index, start, end)
-    const behind = index < this.pieces.length ? this.pieces[index]! : null
-    let stop = end
-    if (behind !== null && seqAfter(end, behind.start)) {
-      stop = behind.start
-      this.duplicate ??= { left: behind.start, right: end }
-      if (seqAtMost(stop, start)) {
-        packet.release()
-        return 'duplicate'
-      }
-      packet.trim(seqDiff(stop, start))
+    this.available += packet.length
+    this.pushOrdered(packet)
+    this.reach = end
+    if (!touches) return
+    this.islands.shift()
+    this.reach = island.right
+    const bytes = seqDiff(island.right, island.left)
+    this.outOfOrderBytes -= bytes
+    this.available += bytes
+    this.islandCharge -= island.chain.chargedBytes
+    this.ordered.concat(island.chain)
+    if (this.islands.length === 0) this.recent = []
+  }
+
+  /** Behind the last packet: small ones by copying, where that page is ours alone. */
+  private pushOrdered(packet: Packet): void {
+    const { length } = packet
+    if (length > SMALL_BYTES) return this.ordered.push(packet)
+    const { last } = this.ordered
+    const fits =
+      last !== null && last.fragmentBytes === 0 && last.page.references === 1 && last.tail + length <= last.page.size
+    if (!fits) {
+      // Made linear, it holds one page instead of two, and the next small one may follow it there.
+      packet.linearize(length)
+      return this.ordered.push(packet)
     }
-    if (this.pieces.length >= MAX_PIECES) return 'full'
-    if (swallowed !== null) this.duplicate ??= swallowed
-    this.pieces.splice(index, 0, { start, end: stop, packet })
-    this.outOfOrderBytes += seqDiff(stop, start)
-    this.pieceCharge += packet.chargedBytes
-    this.latest = start
+    packet.copyTo(0, length, last.page.bytes, last.put(length))
+    packet.release()
+  }
+
+  /** Keeps the part of the packet that no island holds; what lies behind an island that it only reaches comes again. */
+  private takeBeyond(packet: Packet, seq: Seq, end: Seq): Insertion {
+    let index = this.islands.length
+    while (index > 0 && seqAfter(this.islands[index - 1]!.left, seq)) index--
+    const before = index > 0 ? this.islands[index - 1]! : null
+    const joined = before !== null && seqAtLeast(before.right, seq) ? before : null
+    let from = seq
+    if (joined !== null && seqAfter(joined.right, seq)) {
+      if (seqAtMost(end, joined.right)) {
+        this.note(seq)
+        return this.refuse(packet, seq, end)
+      }
+      this.duplicate = { left: seq, right: joined.right }
+      packet.dropFront(seqDiff(joined.right, seq))
+      from = joined.right
+    }
+    this.swallow(index, end)
+    const behind = this.islands[index]
+    const meets = behind !== undefined && seqAtLeast(end, behind.left) ? behind : null
+    const stop = meets === null ? end : meets.left
+    if (meets !== null && seqAfter(end, stop)) {
+      this.duplicate ??= { left: stop, right: seqMin(end, meets.right) }
+      packet.trim(seqDiff(stop, from))
+    }
+    if (joined === null && meets === null && this.islands.length >= MAX_HOLES) return 'full'
+    this.place(packet, from, stop, joined, meets, index)
+    this.note(from)
     return 'out-of-order'
   }
 
-  /** Drops the pieces from `index` on that lie wholly within [start, end), which the new packet brings again. */
-  private swallow(index: number, start: Seq, end: Seq): Range | null {
-    let swallowed: Range | null = null
-    while (index < this.pieces.length) {
-      const piece = this.pieces[index]!
-      if (seqBefore(piece.start, start) || seqAfter(piece.end, end)) break
-      swallowed ??= { left: piece.start, right: piece.end }
-      this.outOfOrderBytes -= seqDiff(piece.end, piece.start)
-      this.pieceCharge -= piece.packet.chargedBytes
-      piece.packet.release()
-      this.pieces.splice(index, 1)
+  private place(
+    packet: Packet,
+    from: Seq,
+    stop: Seq,
+    joined: Island | null,
+    meets: Island | null,
+    index: number,
+  ): void {
+    this.outOfOrderBytes += seqDiff(stop, from)
+    if (packet.length <= SMALL_BYTES) packet.linearize(packet.length)
+    this.islandCharge += packet.chargedBytes
+    if (joined !== null) {
+      joined.chain.push(packet)
+      joined.right = stop
+      if (meets === null) return
+      joined.chain.concat(meets.chain)
+      joined.right = meets.right
+      this.islands.splice(index, 1)
+    } else if (meets !== null) {
+      meets.chain.unshift(packet)
+      meets.left = from
+    } else {
+      const chain = new Chain()
+      chain.push(packet)
+      this.islands.splice(index, 0, { left: from, right: stop, chain })
     }
-    return swallowed
   }
 
-  private ranges(): Range[] {
-    const ranges: { left: Seq; right: Seq }[] = []
-    for (const piece of this.pieces) {
-      const last = ranges[ranges.length - 1]
-      if (last !== undefined && last.right === piece.start) last.right = seqMax(last.right, piece.end)
-      else ranges.push({ left: piece.start, right: piece.end })
+  /** Drops the islands from `index` on that end at `end` or before: the new packet brings them again. */
+  private swallow(index: number, end: Seq): void {
+    while (index < this.islands.length) {
+      const { left, right, chain } = this.islands[index]!
+      if (seqAfter(right, end)) return
+      this.duplicate ??= { left, right }
+      this.outOfOrderBytes -= seqDiff(right, left)
+      this.islandCharge -= chain.chargedBytes
+      chain.clear()
+      this.islands.splice(index, 1)
     }
-    return ranges
+  }
+
+  private note(at: Seq): void {
+    this.recent.unshift(at)
+    if (this.recent.length > MOST_RECENT) this.recent.pop()
   }
 }

@@ -5,7 +5,10 @@ import { type Micros, micros, millis, NEVER, seconds } from '../time.ts'
 
 /** RFC 6298 §2.1. */
 const FIRST_RTO = seconds(1)
-/** RFC 6298 §2.4 says one second; Linux's floor of 200 ms is what today's paths bear. */
+/**
+ * RFC 6298 §2.4 says one second. Linux's floor of 200 ms is what today's paths bear; like there it holds for the
+ * variance, so that on a steady path a delayed ACK is no time-out.
+ */
 export const MIN_RTO = millis(200)
 /** RFC 6298 §2.5 allows a bound of at least 60 seconds. */
 export const MAX_RTO = seconds(120)
@@ -31,8 +34,11 @@ export class RttEstimator {
   private backoffs = 0
   private leastAt: Micros = micros(0)
 
-  /** A round trip that Karn's rule allows to be measured (RFC 6298 §3). */
-  sample(rtt: Micros, now: Micros): void {
+  /**
+   * A round trip that Karn's rule allows to be measured (RFC 6298 §3): of the first segment that an ACK covers, a delayed
+   * ACK included, and of the last one, which had to wait for nothing.
+   */
+  sample(rtt: Micros, now: Micros, shortest: Micros = rtt): void {
     const r = Math.max(1, rtt)
     if (this.samples === 0) {
       this.srtt = micros(r)
@@ -42,12 +48,12 @@ export class RttEstimator {
       this.srtt = micros(0.875 * this.srtt + 0.125 * r)
     }
     this.samples++
-    this.latest = micros(r)
-    if (r <= this.least || now - this.leastAt > MIN_RTT_WINDOW) {
-      this.least = micros(r)
+    this.latest = micros(Math.max(1, shortest))
+    if (this.latest <= this.least || now - this.leastAt > MIN_RTT_WINDOW) {
+      this.least = this.latest
       this.leastAt = now
     }
-    this.base = clamp(this.srtt + Math.max(GRANULARITY, 4 * this.rttvar))
+    this.base = clamp(this.srtt + Math.max(GRANULARITY, MIN_RTO, 4 * this.rttvar))
     this.backoffs = 0
     this.rto = this.base
   }
@@ -58,7 +64,7 @@ export class RttEstimator {
     this.rto = clamp(this.rto * 2)
   }
 
-  /** New data was acknowledged: the path works again, so the back-off ends even without a sample (RFC 6298 §5.7 leaves it to us; Linux does). */
+  /** The time-out was spurious: the back-off ends without a sample. */
   resume(): void {
     this.backoffs = 0
     this.rto = this.base

@@ -7,6 +7,7 @@ import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
 import { type Seq, seqAdd } from '../wire/sequence.ts'
 import { ACK, emitTcp, FIN, RST, SYN, TCP_HEADER } from '../wire/tcp.ts'
+import { emitTcpOptions, TcpOptions, tcpOptionsLength } from '../wire/tcp-options.ts'
 import type { Segment } from './environment.ts'
 
 const CHECKSUM_AT = 16
@@ -17,6 +18,13 @@ export interface Endpoints {
   readonly localPort: number
   readonly remote: IpAddress
   readonly remotePort: number
+}
+
+interface StrayFields {
+  readonly seq: Seq
+  readonly ack: Seq
+  readonly flags: number
+  readonly window: number
 }
 
 /** The RST that RFC 9293 §3.5.2 asks for, its data at the TCP header; null: the segment is an RST, or memory is short. */
@@ -32,24 +40,28 @@ export function resetFor(pool: PagePool, segment: Segment, ends: Endpoints): Pac
   })
 }
 
+const NO_OPTIONS = new TcpOptions()
+
 /** A segment without options and data, its checksum left partial; null: memory is short. */
-export function bareSegment(
-  pool: PagePool,
-  ends: Endpoints,
-  fields: { seq: Seq; ack: Seq; flags: number; window: number },
-): Packet | null {
+export const bareSegment = (pool: PagePool, ends: Endpoints, fields: StrayFields): Packet | null =>
+  segmentWith(pool, ends, fields, NO_OPTIONS)
+
+/** The same, with options. */
+export function segmentWith(pool: PagePool, ends: Endpoints, fields: StrayFields, options: TcpOptions): Packet | null {
+  const headerLength = TCP_HEADER + tcpOptionsLength(options)
   const packet = Packet.allocate(pool, 0)
   if (packet === null) return null
-  const at = packet.push(TCP_HEADER)
-  const pseudo = pseudoHeaderSum(ends.local, ends.remote, PROTOCOL_TCP, TCP_HEADER)
+  const at = packet.push(headerLength)
+  const pseudo = pseudoHeaderSum(ends.local, ends.remote, PROTOCOL_TCP, headerLength)
   emitTcp(packet.page.view, at, {
     ...fields,
     sourcePort: ends.localPort,
     destinationPort: ends.remotePort,
-    headerLength: TCP_HEADER,
+    headerLength,
     checksum: fold(pseudo),
     urgentPointer: 0,
   })
+  emitTcpOptions(packet.page.view, at + TCP_HEADER, options)
   packet.transportAt = at
   packet.checksum = 'partial'
   packet.checksumStart = at

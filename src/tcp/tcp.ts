@@ -7,6 +7,7 @@ import type { PagePool } from '../buf/page.ts'
 import type { Counters, Drop } from '../counters.ts'
 import type { NetErrorCode } from '../errors.ts'
 import type { IcmpError, IpOutput, SendOptions, Transport, Way } from '../ip/seams.ts'
+import { KeyedHash } from '../keyed-hash.ts'
 import { sumFrom } from '../link/segmentation.ts'
 import type { Random } from '../random.ts'
 import { RateLimiter } from '../rate-limit.ts'
@@ -15,20 +16,8 @@ import { DeadlineHeap } from '../timers.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
-import { seqAtMost, seqBefore } from '../wire/sequence.ts'
-import {
-  checkTcp,
-  TCP_MAX_HEADER,
-  tcpAck,
-  tcpDestinationPort,
-  tcpFlags,
-  tcpHeaderLength,
-  tcpSeq,
-  tcpSourcePort,
-  tcpUrgentPointer,
-  tcpWindow,
-} from '../wire/tcp.ts'
-import { readTcpOptions } from '../wire/tcp-options.ts'
+import { type Seq, seqAdd, seqAfter, seqAtMost, seqBefore } from '../wire/sequence.ts'
+import { checkTcp, TCP_MAX_HEADER, tcpDestinationPort, tcpSeq, tcpSourcePort } from '../wire/tcp.ts'
 import type { CongestionControl } from './congestion.ts'
 import {
   type Acceptor,
@@ -43,11 +32,13 @@ import {
 import { Cubic } from './cubic.ts'
 import { Demux } from './demux.ts'
 import { DEFAULT_TCP_CONFIG, Segment, type TcpConfig, type TcpEnvironment } from './environment.ts'
+import { codeOf, isHard } from './icmp-errors.ts'
 import { segmentArrives } from './input.ts'
-import { HashedIsn, type InitialSequenceNumbers } from './isn.ts'
+import { HashedIsn, hashConnection, type InitialSequenceNumbers } from './isn.ts'
 import type { Listener } from './listener.ts'
 import { sendReset, transmit } from './output.ts'
 import { EphemeralPorts } from './ports.ts'
+import { readSegment } from './segment-reader.ts'
 import { resetFor } from './stray.ts'
 import { SynCookies } from './syn-cookies.ts'
 import { runTimers } from './timers.ts'
@@ -67,7 +58,10 @@ export interface TcpParts {
   readonly congestionControl?: () => CongestionControl
 }
 
-const UNREACHABLE_BURST = 50
+/** Answers by RST to segments of no connection: a second, and at once. */
+const RESETS_PER_SECOND = 1_000
+/** Linux: a window without scaling, and a bit more. */
+const SUCCESSOR_DISTANCE = 65_537
 
 export class Tcp implements Transport, Machine, TcpEnvironment {
   readonly pool: PagePool
@@ -96,7 +90,11 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   private readonly owing: Connection[] = []
   private readonly notified: Connection[] = []
   private readonly acceptable: Acceptor[] = []
-  private readonly timeWaiting: Connection[] = []
+  /** In the order in which they came. */
+  private readonly timeWaiting = new Set<Connection>()
+  /** Closed, with bytes that a program may still read. */
+  private readonly unread = new Set<Connection>()
+  private readonly timestamps: KeyedHash
   private readonly challenges: RateLimiter
   private readonly resets: RateLimiter
   private readonly segment = new Segment()
@@ -111,9 +109,10 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     this.ports = new EphemeralPorts(parts.random)
     this.cookies = new SynCookies(parts.random)
     this.demux = new Demux(parts.random)
+    this.timestamps = new KeyedHash(parts.random)
     this.congestionControl = parts.congestionControl ?? (() => new Cubic())
     this.challenges = new RateLimiter(this.config.challengeAcksPerSecond, this.config.challengeAcksPerSecond)
-    this.resets = new RateLimiter(1_000, UNREACHABLE_BURST * 20)
+    this.resets = new RateLimiter(RESETS_PER_SECOND, RESETS_PER_SECOND)
   }
 
   isLocal(address: IpAddress): boolean {
@@ -141,7 +140,8 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     const connection = this.demux.find(ends.local, ends.localPort, ends.remote, ends.remotePort)
     const listener =
       connection === null || connection.state === 'TIME-WAIT' ? this.findListener(ends, packet.interfaceIndex) : null
-    if (connection !== null && !(listener !== null && this.mayReuse(connection, segment, now))) {
+    const successor = listener === null ? null : this.successorOf(connection, segment)
+    if (connection !== null && successor === null) {
       const outcome = segmentArrives(this, connection, segment, packet, now)
       if (outcome === 'kept') return undefined
       if (outcome !== 'handled') return outcome
@@ -149,7 +149,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
       return undefined
     }
     if (listener !== null && this.onListen !== null) {
-      const listened = this.onListen(listener, segment, packet, ends, now)
+      const listened = this.onListen(listener, segment, packet, { ...ends, successorIss: successor ?? undefined }, now)
       if (listened !== 'tcpNoConnection') return listened
     }
     this.reset(segment, ends, now)
@@ -178,7 +178,9 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     }
     const code = codeOf(error)
     if (code === null) return true
-    if (!isSynchronized(connection.state)) this.close(connection, code)
+    // RFC 5461 §4: a handshake is not worth waiting; but nobody waits for one of a listener's, so soft errors may pass.
+    const ends = connection.passive ? isHard(error) : true
+    if (!isSynchronized(connection.state) && ends) this.close(connection, code)
     else connection.softError = code
     this.schedule(connection)
     return true
@@ -225,7 +227,10 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
 
   close(connection: Connection, error: NetErrorCode | null): void {
     if (connection.state === 'CLOSED') return
-    if (connection.state === 'SYN-RECEIVED' && connection.listener !== null) connection.listener.halfOpen--
+    const { state } = connection
+    connection.listener?.pending.delete(connection)
+    if (state === 'SYN-SENT' || state === 'SYN-RECEIVED') this.counters.TcpAttemptFails++
+    if (state === 'TIME-WAIT') this.timeWaiting.delete(connection)
     setState(connection, 'CLOSED')
     connection.error = error
     connection.timers.clear()
@@ -233,14 +238,29 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     connection.sendQueue.clear()
     connection.board.clear()
     // What arrived in order may still be read, unless the connection was reset.
+    connection.receiveQueue.dropBeyond()
     if (error !== null || connection.orphaned) connection.receiveQueue.clear()
+    else if (connection.receiveQueue.available > 0) this.unread.add(connection)
     this.demux.remove(connection)
     this.notify(connection, EVENT_CLOSED)
   }
 
-  abort(connection: Connection, now: Micros): void {
-    if (isSynchronized(connection.state) && connection.state !== 'TIME-WAIT') sendReset(this, connection, now)
-    this.close(connection, 'ECONNABORTED')
+  abort(connection: Connection, now: Micros, error: NetErrorCode = 'ECONNABORTED'): void {
+    const { state } = connection
+    if (state === 'TIME-WAIT' || state === 'CLOSED') return this.forget(connection)
+    if (state !== 'SYN-SENT') sendReset(this, connection, now)
+    this.close(connection, error)
+  }
+
+  /** Nobody will read what arrived. */
+  forget(connection: Connection): void {
+    connection.receiveQueue.clear()
+    this.unread.delete(connection)
+  }
+
+  /** What is added to the time stamps of a connection: the same for each incarnation, so that they go on (RFC 7323 §5.4). */
+  timestampOffset(ends: SegmentEnds): number {
+    return hashConnection(this.timestamps, ends.local, ends.localPort, ends.remote, ends.remotePort)
   }
 
   challengeAck(connection: Connection, now: Micros): void {
@@ -256,12 +276,11 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     connection.timers.timeWaitAt = after(now, this.config.timeWait)
     connection.sendQueue.clear()
     this.counters.TcpExtTW++
-    this.timeWaiting.push(connection)
-    while (this.timeWaiting.length > this.config.timeWaitLimit) {
-      const oldest = this.timeWaiting.shift()!
-      if (oldest.state !== 'TIME-WAIT') continue
+    this.timeWaiting.add(connection)
+    if (this.timeWaiting.size > this.config.timeWaitLimit) {
+      const [oldest] = this.timeWaiting
       this.counters.TcpExtTCPTimeWaitOverflow++
-      this.close(oldest, null)
+      this.close(oldest!, null)
     }
     this.owe(connection)
     this.schedule(connection)
@@ -271,11 +290,12 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     const { listener } = connection
     assert(listener !== null, 'a passive connection without its listener')
     if (listener.closed) return false
+    if (!listener.pending.has(connection)) return false
     if (listener.acceptQueueFull) {
       this.counters.TcpExtListenOverflows++
       return false
     }
-    listener.halfOpen--
+    listener.pending.delete(connection)
     listener.accepted.push(connection)
     if (!listener.announced) {
       listener.announced = true
@@ -308,9 +328,14 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
 
   /** Drops every connection and listener without a word: the host goes away. */
   closeAll(): void {
-    for (const connection of [...this.demux.values()]) {
-      connection.orphaned = true
-      this.close(connection, null)
+    for (const connection of [...this.demux.values()]) this.close(connection, 'ECONNABORTED')
+    for (const connection of [...this.unread]) this.forget(connection)
+    for (const listeners of this.listeners.values()) {
+      for (const listener of listeners) {
+        listener.closed = true
+        listener.accepted.length = 0
+        listener.onAcceptable?.()
+      }
     }
     this.listeners.clear()
     this.tellOwners()
@@ -342,18 +367,19 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     return 'tcpChecksum'
   }
 
-  /** RFC 6191, RFC 1122 §4.2.2.13: a SYN that is surely newer than a connection in TIME-WAIT may take its place. */
-  private mayReuse(connection: Connection, segment: Segment, _now: Micros): boolean {
-    if (connection.state !== 'TIME-WAIT' || !isPlainSyn(segment)) return false
+  /**
+   * RFC 6191, RFC 1122 §4.2.2.13: a SYN that is surely newer than a connection in TIME-WAIT may take its place, with a
+   * sequence number beyond all that the old one used; null: it may not.
+   */
+  private successorOf(connection: Connection | null, segment: Segment): Seq | null {
+    if (connection === null || connection.state !== 'TIME-WAIT' || !isPlainSyn(segment)) return null
     const { options } = segment
-    const newer =
-      connection.timestampsOn && options.timestamps
-        ? ((options.timestampValue - connection.tsRecent) | 0) > 0
-        : !seqAtMost(segment.seq, connection.rcv.nxt)
-    if (!newer) return false
+    const later = connection.timestampsOn && options.timestamps ? (options.timestampValue - connection.tsRecent) | 0 : 0
+    const newer = later > 0 || (later === 0 && seqAfter(segment.seq, connection.rcv.nxt))
+    if (!newer) return null
     this.counters.TcpExtTWRecycled++
     this.close(connection, null)
-    return true
+    return seqAdd(connection.snd.nxt, SUCCESSOR_DISTANCE)
   }
 
   private reset(segment: Segment, ends: SegmentEnds, now: Micros): void {
@@ -364,10 +390,16 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     const way = output.resolve(ends.remote, { source: ends.local, interfaceIndex: 0 })
     if (typeof way === 'string') return reply.release()
     this.counters.TcpOutRsts++
+    this.sendStray(reply, way, now)
+  }
+
+  /** Sends a segment that no connection stands behind. */
+  sendStray(packet: Packet, way: Way, now: Micros): void {
     this.counters.TcpOutSegs++
     this.sendOptions.hopLimit = 64
     this.sendOptions.trafficClass = 0
-    output.send(reply, way, this.sendOptions, now)
+    this.sendOptions.dontFragment = true
+    this.outputFor(way.destination).send(packet, way, this.sendOptions, now)
   }
 
   private tellOwners(): void {
@@ -393,40 +425,8 @@ export interface SegmentEnds {
   readonly localPort: number
   readonly remote: IpAddress
   readonly remotePort: number
+  /** What our sequence numbers must begin with, where it follows one in TIME-WAIT. */
+  readonly successorIss?: Seq | undefined
 }
 
 const isPlainSyn = (segment: Segment): boolean => (segment.flags & 0x17) === 0x02
-
-/** Reads the header into the record and pulls it: the packet's data begins at the payload. */
-function readSegment(packet: Packet, segment: Segment): void {
-  const { view } = packet.page
-  const at = packet.data
-  const headerLength = tcpHeaderLength(view, at)
-  segment.seq = tcpSeq(view, at)
-  segment.ack = tcpAck(view, at)
-  segment.flags = tcpFlags(view, at)
-  segment.window = tcpWindow(view, at)
-  segment.urgentPointer = tcpUrgentPointer(view, at)
-  readTcpOptions(view, at, headerLength, segment.options)
-  packet.pull(headerLength)
-  segment.length = packet.length
-}
-
-/** RFC 1122 §4.2.3.9, RFC 5461: what an error says of the peer. Null: nothing worth remembering. */
-function codeOf(error: IcmpError): NetErrorCode | null {
-  switch (error.kind) {
-    case 'port-unreachable':
-    case 'protocol-unreachable':
-      return 'ECONNREFUSED'
-    case 'host-unreachable':
-    case 'hop-limit-exceeded':
-    case 'admin-prohibited':
-      return 'EHOSTUNREACH'
-    case 'net-unreachable':
-      return 'ENETUNREACH'
-    case 'parameter-problem':
-      return 'EPROTO'
-    default:
-      return null
-  }
-}

@@ -3,10 +3,11 @@
 // (§3.8.4), delayed ACKs, TIME-WAIT.
 
 import { after, type Micros, micros, millis, NEVER } from '../time.ts'
-import { seqAdd, seqDiff } from '../wire/sequence.ts'
-import { type Connection, isSynchronized } from './connection.ts'
+import { seqDiff } from '../wire/sequence.ts'
+import { type Connection, EVENT_WRITABLE, isSynchronized } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
-import { detectLoss, enterLoss } from './recovery.ts'
+import { suspectBlackHole } from './mss.ts'
+import { enterLoss, reorderTimeout } from './recovery.ts'
 import { MAX_RTO } from './rtt.ts'
 
 /** RFC 8985 §7.2: the receiver's delayed ACK, when only one segment is in flight. */
@@ -15,7 +16,12 @@ const WORST_DELAYED_ACK = millis(200)
 const FIRST_PROBE = millis(1_000)
 
 export function armRetransmit(connection: Connection, now: Micros): void {
-  connection.timers.retransmitAt = after(now, connection.rtt.rto)
+  const { options, rtt, timers, unackedSince } = connection
+  timers.retransmitAt = after(now, rtt.rto)
+  if (options.userTimeout === 0 || unackedSince === NEVER) return
+  // RFC 5482: the end does not wait for a time-out that lies beyond it.
+  const end = after(unackedSince, options.userTimeout)
+  if (end > now && end < timers.retransmitAt) timers.retransmitAt = end
 }
 
 /** After an ACK of new data: the timer begins anew, or stops (RFC 6298 §5.2, §5.3). */
@@ -33,16 +39,17 @@ export function rearmRetransmit(connection: Connection, now: Micros): void {
 /** RFC 8985 §7.2: when to probe for a lost tail. */
 export function armProbe(connection: Connection, now: Micros): void {
   const { board, rtt, timers } = connection
+  timers.probeAt = NEVER
   if (!connection.sackOn || connection.phase !== 'open' || board.sackedBytes > 0 || connection.tlpEnd !== null) return
   if (board.first === null || !isSynchronized(connection.state)) return
   let timeout: number = FIRST_PROBE
   if (rtt.srtt > 0) {
     timeout = 2 * rtt.srtt + 2_000
-    if (board.length === 1) timeout += WORST_DELAYED_ACK
+    if (board.outstanding <= connection.snd.mss) timeout += WORST_DELAYED_ACK
   }
+  // RFC 8985 §7.2: never later than the time-out, which then waits for the probe.
   const at = micros(now + timeout)
-  if (at < timers.retransmitAt) timers.probeAt = at
-  else timers.probeAt = NEVER
+  timers.probeAt = at < timers.retransmitAt ? at : timers.retransmitAt
 }
 
 /** RFC 9293 §3.8.6.1: the first probe after a retransmission time-out. */
@@ -73,11 +80,12 @@ export function runTimers(env: TcpEnvironment, connection: Connection, now: Micr
   }
   if (timers.resumeAt <= now) {
     timers.resumeAt = NEVER
+    if (connection.wantsRoom) env.notify(connection, EVENT_WRITABLE)
     env.owe(connection)
   }
   if (timers.reorderAt <= now) {
     timers.reorderAt = NEVER
-    detectLoss(env, connection, now)
+    reorderTimeout(env, connection, now)
     env.owe(connection)
   }
   if (timers.probeAt <= now) tailLossProbe(env, connection, now)
@@ -94,18 +102,23 @@ function retransmitTimeout(env: TcpEnvironment, connection: Connection, now: Mic
   timers.probeAt = NEVER
   connection.retransmits++
   env.counters.TcpExtTCPTimeouts++
-  if (isExhausted(env, connection, now)) return env.close(connection, connection.softError ?? 'ETIMEDOUT')
+  if (isExhausted(env, connection, now)) {
+    if (isSynchronized(state)) env.counters.TcpExtTCPAbortOnTimeout++
+    return env.close(connection, connection.softError ?? 'ETIMEDOUT')
+  }
   if (state === 'SYN-SENT' || state === 'SYN-RECEIVED') {
     rtt.backOff()
     connection.synOwed = true
     connection.totalRetransmits++
     env.counters.TcpRetransSegs++
-    if (connection.retransmits > 0) connection.window.cwnd = connection.snd.mss
+    if (connection.retransmits > 1) connection.window.cwnd = connection.snd.mss
     return env.owe(connection)
   }
+  if (connection.board.first === null) return
+  suspectBlackHole(connection, now)
   enterLoss(env, connection, now)
   rtt.backOff()
-  connection.timers.retransmitAt = after(now, rtt.rto)
+  armRetransmit(connection, now)
   env.owe(connection)
 }
 
@@ -118,57 +131,64 @@ function isExhausted(env: TcpEnvironment, connection: Connection, now: Micros): 
   return connection.retransmits > (connection.orphaned ? config.orphanRetries : config.dataRetries)
 }
 
-/** RFC 8985 §7.3: new data if there is some and the window lets it, else the last segment again. */
+/** RFC 8985 §7.3: what is sent, output.ts decides. */
 function tailLossProbe(env: TcpEnvironment, connection: Connection, now: Micros): void {
-  const { board, timers, snd } = connection
+  const { board, timers } = connection
   timers.probeAt = NEVER
   if (connection.phase !== 'open' || board.last === null || connection.tlpEnd !== null) return
-  const hasNew = seqDiff(connection.sendQueue.end, snd.nxt) > 0 && seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt) >= snd.mss
   env.counters.TcpExtTCPLossProbes++
-  connection.tlpEnd = snd.nxt
-  connection.tlpIsRetransmit = !hasNew
-  if (hasNew) connection.window.cwnd += snd.mss
-  else {
-    const { last } = board
-    if (last.length > snd.mss) board.split(last, seqAdd(last.start, last.length - snd.mss))
-    board.markLost(board.last)
-  }
-  timers.retransmitAt = after(now, connection.rtt.rto)
+  connection.tlpOwed = true
+  armRetransmit(connection, now)
   env.owe(connection)
 }
 
-/** RFC 9293 §3.8.6.1, MUST-35: as long as the peer answers, for ever. */
+/** RFC 9293 §3.8.6.1, MUST-35: as long as the peer answers, for ever; each time after twice the pause (SHLD-30). */
 function probeWindow(env: TcpEnvironment, connection: Connection, now: Micros): void {
-  const { timers, rtt, options, snd } = connection
+  const { options, rtt, sendQueue, snd, timers } = connection
   timers.persistAt = NEVER
-  if (snd.wnd > 0 && seqDiff(snd.nxt, snd.una) > 0) return
-  if (seqDiff(connection.sendQueue.end, snd.nxt) <= 0 && !connection.sendQueue.finQueued) return
-  const silentFor = now - connection.lastReceivedAt
+  if (snd.nxt !== snd.una) return
+  const isBlocked = seqDiff(sendQueue.end, snd.nxt) > 0 || (sendQueue.finQueued && !connection.finSent)
+  if (!isBlocked) return
+  const most = connection.orphaned ? env.config.orphanRetries : env.config.dataRetries
   const isLost =
-    options.userTimeout > 0 ? silentFor >= options.userTimeout : connection.probesSent > env.config.dataRetries
-  if (isLost || (connection.orphaned && connection.probesSent > env.config.orphanRetries)) {
+    connection.probesSent > most ||
+    (options.userTimeout > 0 && connection.probesSent > 0 && now - connection.lastReceivedAt >= options.userTimeout)
+  if (isLost) {
+    env.counters.TcpExtTCPAbortOnTimeout++
     return env.close(connection, connection.softError ?? 'ETIMEDOUT')
   }
-  connection.probesSent++
-  connection.probeOwed = true
-  const wait = Math.min(MAX_RTO, rtt.rto * 2 ** Math.min(connection.probesSent, 12))
-  timers.persistAt = micros(now + wait)
   env.owe(connection)
+  if (snd.wnd > 0) {
+    connection.overrideOwed = true
+    return
+  }
+  connection.probesSent++
+  connection.persistBackoffs++
+  connection.probeOwed = true
+  timers.persistAt = micros(now + Math.min(MAX_RTO, rtt.rto * 2 ** Math.min(connection.persistBackoffs, 12)))
 }
 
-/** RFC 9293 §3.8.4: an ACK for what was acknowledged already asks for an answer. */
+/** RFC 9293 §3.8.4: an ACK for what was acknowledged already asks for an answer. Data in flight asks by itself. */
 function keepAlive(env: TcpEnvironment, connection: Connection, now: Micros): void {
   const { options, timers } = connection
   timers.keepAliveAt = NEVER
   if (!options.keepAlive) return
   const idleFor = now - connection.lastReceivedAt
+  if (connection.board.first !== null || connection.sendQueue.length > 0) {
+    timers.keepAliveAt = after(now, options.keepAliveIdle)
+    return
+  }
   if (idleFor < options.keepAliveIdle && connection.keepAliveProbes === 0) {
     timers.keepAliveAt = after(connection.lastReceivedAt, options.keepAliveIdle)
     return
   }
-  if (connection.keepAliveProbes >= options.keepAliveCount) {
+  const isLost =
+    options.userTimeout > 0
+      ? idleFor >= options.userTimeout && connection.keepAliveProbes > 0
+      : connection.keepAliveProbes >= options.keepAliveCount
+  if (isLost) {
     env.counters.TcpExtTCPAbortOnTimeout++
-    return env.close(connection, 'ETIMEDOUT')
+    return env.abort(connection, now, connection.softError ?? 'ETIMEDOUT')
   }
   connection.keepAliveProbes++
   env.counters.TcpExtTCPKeepAlive++

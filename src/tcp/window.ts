@@ -1,13 +1,21 @@
 // The receiver's window: how much is offered, when a change is worth telling, and how the buffer grows with what
 // the program reads (RFC 9293 §3.8.6.2.2; dynamic right-sizing after Fisk and Feng).
 
+import type { PagePool } from '../buf/page.ts'
 import { type Micros, micros } from '../time.ts'
-import { seqDiff } from '../wire/sequence.ts'
+import { seqAtLeast } from '../wire/sequence.ts'
 import { type Connection, canReceive } from './connection.ts'
+import type { Segment } from './environment.ts'
+import { timestampOf } from './timestamp.ts'
 
 /** What a buffer begins with, and Linux's upper bound for one that tunes itself. */
 export const FIRST_RECEIVE_BYTES = 128 * 1_024
 export const MOST_RECEIVE_BYTES = 6 * 1_024 * 1_024
+
+/** Of the pool's limit. */
+const PRESSURE = 0.75
+/** A longer echo measures the program, not the path. */
+const MOST_RECEIVER_RTT_MILLIS = 10_000
 
 /** The shift that lets the largest buffer be told in 16 bits. */
 export function windowScaleFor(bytes: number): number {
@@ -21,7 +29,7 @@ export function advertisedWindow(connection: Connection): number {
   const { rcv, receiveQueue } = connection
   const promised = rcv.wnd
   if (!canReceive(connection.state)) return promised
-  const free = connection.receiveLimit - receiveQueue.available
+  const free = Math.min(connection.receiveLimit - receiveQueue.available, 0xffff << rcv.windowScale)
   const quantum = 1 << rcv.windowScale
   // Silly window: less than a segment, or an eighth of the buffer, is not worth telling.
   const least = Math.min(rcv.segmentBytes, connection.receiveLimit >> 3)
@@ -44,22 +52,44 @@ export function tuneReceiveBuffer(connection: Connection, bytes: number, now: Mi
   connection.tuneBytes += bytes
   const rtt = connection.receiverRtt > 0 ? connection.receiverRtt : connection.rtt.srtt
   if (rtt === 0 || now - connection.tuneAt < rtt) return
-  const wanted = 2 * connection.tuneBytes + 16 * connection.rcv.segmentBytes
-  if (wanted > connection.receiveLimit) {
-    connection.receiveLimit = Math.min(wanted, connection.options.receiveBytes)
+  const { tuneBytes, tunedBytes } = connection
+  // Linux: where it reads ever more, the sender is in slow start, and the window must be ahead of it.
+  const growth = tunedBytes === 0 ? 1 : Math.min(1, Math.max(0, tuneBytes / tunedBytes - 1))
+  const wanted = (2 * tuneBytes + 16 * connection.rcv.segmentBytes) * (1 + 2 * growth)
+  if (wanted > connection.receiveLimit && !isPressed(connection.pool)) {
+    connection.receiveLimit = Math.min(Math.floor(wanted), connection.options.receiveBytes)
   }
   connection.tuneAt = now
+  connection.tunedBytes = tuneBytes
   connection.tuneBytes = 0
 }
 
-/** Measures the round trip from the receiver's side: the time in which a window of data arrives. */
-export function measureReceiverRtt(connection: Connection, now: Micros): void {
+/** Measures the round trip from the receiver's side: by time stamps, or the time in which a window of data arrives. */
+export function measureReceiverRtt(connection: Connection, segment: Segment, now: Micros): void {
   const { rcv } = connection
-  if (connection.tuneSeq === 0 || seqDiff(rcv.nxt, connection.tuneSeq) >= 0) {
-    if (connection.tuneSeq !== 0) {
-      const sample = Math.max(1, now - connection.tuneAt)
-      connection.receiverRtt = micros(connection.receiverRtt === 0 ? sample : Math.min(connection.receiverRtt, sample))
-    }
-    connection.tuneSeq = rcv.edge
+  if (connection.timestampsOn && segment.options.timestamps && segment.length >= rcv.segmentBytes) {
+    const millis = (timestampOf(connection, now) - segment.options.timestampEcho) | 0
+    if (millis >= 0 && millis < MOST_RECEIVER_RTT_MILLIS) noteReceiverRtt(connection, Math.max(1, millis) * 1_000)
+    return
   }
+  if (connection.measureSeq !== null && !seqAtLeast(rcv.nxt, connection.measureSeq)) return
+  if (connection.measureSeq !== null) noteReceiverRtt(connection, Math.max(1, now - connection.measureAt))
+  connection.measureAt = now
+  connection.measureSeq = rcv.edge
 }
+
+/** The least counts, for what waited for the program or for more data is longer; it is forgotten slowly. */
+function noteReceiverRtt(connection: Connection, sample: number): void {
+  const { receiverRtt } = connection
+  const isLess = receiverRtt === 0 || sample < receiverRtt
+  connection.receiverRtt = micros(isLess ? sample : receiverRtt + (sample - receiverRtt) / 64)
+}
+
+/** Twice what is in flight, so that a window can be refilled while it is acknowledged. */
+export function tuneSendBuffer(connection: Connection): void {
+  const wanted = Math.min(2 * connection.window.cwnd, connection.options.sendBytes)
+  if (wanted > connection.sendLimit) connection.sendLimit = wanted
+}
+
+/** Whether the pool is so full that buffers must not grow any further. */
+export const isPressed = (pool: PagePool): boolean => pool.inUseBytes > pool.limitBytes * PRESSURE

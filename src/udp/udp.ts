@@ -9,6 +9,7 @@ import type { IcmpError, IcmpErrorKind, IpOutput, NoWay, SendOptions, Transport,
 import { sumFrom } from '../link/segmentation.ts'
 import type { Random } from '../random.ts'
 import { IMMEDIATELY, type Machine, type Micros, NEVER } from '../time.ts'
+import type { UserCalls } from '../user-calls.ts'
 import { anyAddress, type IpAddress } from '../wire/address.ts'
 import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_UDP, pseudoHeaderSum } from '../wire/ipv4.ts'
@@ -41,6 +42,7 @@ export interface UdpParts {
   readonly pool: PagePool
   readonly counters: Counters
   readonly random: Random
+  readonly calls: UserCalls
   readonly ipv4: IpOutput
   readonly ipv6: IpOutput
   readonly addresses: LocalAddresses
@@ -186,7 +188,7 @@ export class Udp implements Transport, Machine {
       // The quoted packet is ours: its destination is the endpoint's peer, its source the endpoint itself.
       if (endpoint.score(error.destination, destinationPort, error.source, endpoint.interfaceIndex) < 0) continue
       matched = true
-      endpoint.onIcmpError?.(error, destinationPort)
+      this.parts.calls.run(() => endpoint.onIcmpError?.(error, destinationPort))
       const code = codeOfIcmp(error.kind)
       if (endpoint.remoteAddress === null || code === null) continue
       // Who lets datagrams be fragmented need not know.
@@ -206,7 +208,7 @@ export class Udp implements Transport, Machine {
     if (this.announced.length === 0) return
     for (const endpoint of this.announced.splice(0)) {
       endpoint.announced = false
-      if (!endpoint.closed) endpoint.onReadable?.()
+      if (!endpoint.closed) this.parts.calls.run(() => endpoint.onReadable?.())
     }
   }
 
@@ -284,8 +286,8 @@ export class Udp implements Transport, Machine {
       if ((target.source === null || target.source.equals(cached.source)) && output.isFresh(cached)) return cached
     }
     const { localAddress } = endpoint
-    const isBound =
-      !localAddress.isUnspecified && !localAddress.isMulticast && localAddress.family === target.address.family
+    // What one may bind to is more than what one may send from: groups and broadcast addresses are not.
+    const isBound = localAddress.family === target.address.family && this.parts.addresses.isLocal(localAddress)
     this.wayOptions.source = target.source ?? (isBound ? localAddress : null)
     this.wayOptions.interfaceIndex = interfaceIndex
     endpoint.wayInterfaceIndex = interfaceIndex

@@ -1,7 +1,18 @@
 // The command where it needs no network: what it prints, where to, and how it ends.
 
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -11,7 +22,7 @@ const folder = mkdtempSync(join(tmpdir(), 'hourglass-cli-'))
 const inFolder = (name: string): string => join(folder, name)
 const GOLDEN = 'captures/ping4.pcapng'
 const MEM = '--link mem --address 10.0.0.1/24'
-const VERBS = ['demo', 'up', 'ping', 'trace', 'dump', 'doctor']
+const VERBS = ['demo', 'up', 'ping', 'trace', 'nc', 'dump', 'drill', 'doctor']
 const version = (JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -85,6 +96,41 @@ describe('a mistake on the command line is one sentence and ends with 2', () => 
     [`dump ${GOLDEN} --json --ndjson`, /--json and --ndjson/],
     ['demo --seed x', /--seed x: give a whole number/],
     ['destroy', /unknown command 'destroy'/],
+    [`up ${MEM} --link mem`, /--link is given twice/],
+    [`up ${MEM} --serve echo --serve daytime`, /--serve is given twice/],
+    [`up ${MEM} --mac 01:00:00:00:00:01`, /01:00:00:00:00:01 is no MAC address that a host can have/],
+    [`up ${MEM} --mac ff:ff:ff:ff:ff:ff`, /is no MAC address that a host can have/],
+    [`up ${MEM} --mac 00:00:00:00:00:00`, /is no MAC address that a host can have/],
+    ['up --link mem --address 127.0.0.1/8', /127\.0\.0\.1 is no address that a host can have/],
+    ['up --link mem --address ::1/64', /::1 is no address that a host can have/],
+    ['up --link mem --address 0.1.2.3/8', /0\.1\.2\.3 is no address that a host can have/],
+    ['up --link mem --address 240.0.0.1/8', /240\.0\.0\.1 is no address that a host can have/],
+    ['up --link mem --address 10.0.0.0/24', /10\.0\.0\.0 is no address that a host can have/],
+    [`up ${MEM} --gateway 10.0.0.1`, /the gateway 10\.0\.0\.1 is this host itself/],
+    [`up ${MEM} --gateway 10.0.0.255`, /the gateway 10\.0\.0\.255 is no host's address/],
+    [`up ${MEM} --gateway 10.0.0.0`, /the gateway 10\.0\.0\.0 is no host's address/],
+    [`up ${MEM} --gateway 10.0.0.2 --gateway 10.0.0.3`, /the gateway 10\.0\.0\.3 is the second one of IPv4/],
+    [`up ${MEM} --mtu 1000 --gateway fe80::1`, /the gateway fe80::1 is on no network of this host/],
+    [`up ${MEM} --mtu 1000 --address fd00::1/64`, /--mtu 1000 and fd00::1 do not go together: IPv6 needs 1280/],
+    [`up ${MEM} --mtu 1279 --os-address fd00::2/64`, /--mtu 1279 and fd00::2 do not go together/],
+    [`up ${MEM} --mtu 1279 --autoconf`, /--mtu 1279 and --autoconf do not go together/],
+    ['up --link tun:x --address 10.0.0.1/24 --mac 02:00:00:00:00:01', /--mac goes with Ethernet/],
+    ['up --link tun:x --autoconf', /--autoconf goes with Ethernet/],
+    ['up --link udp:127.0.0.1:5000-127.0.0.1:5000 --address 10.0.0.1/24', /it leads to itself/],
+    ['up --link vxlan:1,127.0.0.1:5,127.0.0.1:5 --address 10.0.0.1/24', /it leads to itself/],
+    ['up --link udp:127.0.0.1:5000-0.0.0.0:5001 --address 10.0.0.1/24', /0\.0\.0\.0 is not the address of one other/],
+    ['up --link raw:253,224.0.0.1 --address 10.0.0.1/24', /224\.0\.0\.1 is not the address of one other host/],
+    ['up --link qemu:255.255.255.255:5 --address 10.0.0.1/24', /255\.255\.255\.255 is not the address of one/],
+    [`ping ${MEM} -6 10.0.0.2`, /-6: 10\.0\.0\.2 is an address of IPv4/],
+    [`ping ${MEM} -4 fd00::2`, /-4: fd00::2 is an address of IPv6/],
+    [`ping ${MEM} -4 -6 10.0.0.2`, /-4 and -6: give one of them/],
+    [`ping ${MEM} -p xyz 10.0.0.2`, /-p xyz: give up to 16 bytes as hexadecimal digits/],
+    [`up ${MEM} --capture /no/such/folder/x.pcapng`, /there is no such directory: make the directory first/],
+    [`up ${MEM} --capture /tmp`, /it is a directory: give the path of a file/],
+    ['demo --capture /dev/null/x.pcapng', /a part of the path is not a directory: give another path/],
+    ['dump /no/such/file.pcapng', /'\/no\/such\/file\.pcapng': there is no such file: give the path of/],
+    ['dump /tmp', /'\/tmp': it is a directory: give the path of/],
+    ['dump /dev/null/x', /a part of the path is not a directory/],
   ]
 
   it.each(MISTAKES)('hourglass %s', (words, message) => {
@@ -100,19 +146,47 @@ describe('a mistake on the command line is one sentence and ends with 2', () => 
 })
 
 describe('what the surroundings lack is told with its mend and ends with 3', () => {
+  it('a capture into a pipe that nobody reads', () => {
+    const path = inFolder('unread')
+    spawnSync('mkfifo', [path])
+    const { code, stdout, stderr } = hourglass(`up ${MEM} --duration 9 --capture ${path}`)
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' })
+    expect(stderr).toMatch(/^hourglass: [^\n]+: it is a pipe or a socket that nobody reads\. To mend it: [^\n]+\n$/)
+  })
+
   it.each([
-    [
-      `up ${MEM} --capture /no/such/folder/x.pcapng`,
-      /there is no such directory\. To mend it: make the directory first/,
-    ],
-    [`up ${MEM} --capture /tmp`, /it is a directory\. To mend it: give the path of a file/],
-    ['demo --capture /dev/null/x.pcapng', /\/dev\/null\/x.* To mend it: /],
-    ['dump /no/such/file.pcapng', /\/no\/such\/file\.pcapng.* To mend it: /],
-    ['dump /tmp', /\/tmp.*directory.* To mend it: /],
-  ])('hourglass %s', (words, message) => {
-    const { code, stdout, stderr } = hourglass(words)
-    expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: '', stderr: expect.stringMatching(message) })
-    expect(stderr).toMatch(/^hourglass: [^\n]+\n$/)
+    `up ${MEM} --duration 9`,
+    `ping ${MEM} -c 2 10.0.0.2`,
+    'demo --capture /dev/null',
+    `dump ${GOLDEN}`,
+    '--help',
+  ])('standard output on a full disk: hourglass %s', (words) => {
+    const { code, stderr } = sh(`${quoted(words)} > /dev/full`)
+    expect(code).toBe(3)
+    expect(stderr).toMatch(/^hourglass: standard output: no space is left\. To mend it: [^\n]+\n$/)
+  })
+
+  it.each(['/dev/null', '/dev/zero', '/dev/full', '/dev/ptmx', '/dev/net/tun'])(
+    'an inherited descriptor of %s that carries no frames',
+    (path) => {
+      if (!existsSync(path)) return
+      const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
+      const [program, ...words] = command('up --link fd:3 --address 10.0.0.1/24 --duration 1') as [string, ...string[]]
+      const { status, stderr } = spawnSync(program, words, { stdio: ['ignore', 'pipe', 'pipe', fd], encoding: 'utf8' })
+      closeSync(fd)
+      expect({ status, stderr }).toEqual({
+        status: 3,
+        stderr: expect.stringMatching(/descriptor 3: it is (no TAP or TUN device|\/dev\/net\/tun, but attached)/),
+      })
+    },
+  )
+
+  it('a socket file that was left behind', () => {
+    const path = inFolder('stale')
+    const bind = `import socket; socket.socket(socket.AF_UNIX).bind('${path}')`
+    expect(spawnSync('python3', ['-c', bind]).status).toBe(0)
+    const { code, stderr } = hourglass(`up --link qemu:unix:${path} --address 10.0.0.1/24`)
+    expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringContaining(`To mend it: rm ${path}\n`) })
   })
 
   it.each(['package.json', '/dev/null'])('%s is no capture: dump says so and ends with 1', (path) => {
@@ -134,6 +208,67 @@ describe('what the surroundings lack is told with its mend and ends with 3', () 
     expect(lines.length).toBeGreaterThan(3)
     expect(lines.slice(0, -1)).toEqual(whole.slice(0, lines.length - 1))
     expect(lines.at(-1)).toMatch(/^\[malformed\] at byte \d+: /)
+  })
+})
+
+describe('the end of a run', () => {
+  const waiting = (path: string): string => `up --link qemu:unix:${path} --address 10.0.0.1/24`
+
+  it('--duration and ping -w count from before a link that nobody connects to', () => {
+    const path = inFolder('nobody')
+    expect(hourglass(`${waiting(path)} --duration 0.2`)).toEqual({ code: 0, stdout: '', stderr: '' })
+    const ping = hourglass(`ping --link qemu:unix:${path} --address 10.0.0.1/24 -w 0.2 10.0.0.2`)
+    expect(ping).toEqual({ code: 1, stdout: '', stderr: '' })
+    expect(existsSync(path)).toBe(false)
+  })
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    '%s ends a link that waits, and its socket goes',
+    async (signal) => {
+      const path = inFolder(signal)
+      const watcher = watch(folder)
+      const [program, ...words] = command(waiting(path)) as [string, ...string[]]
+      const child = spawn(program, words, { stdio: 'ignore' })
+      const ended = once(child, 'exit')
+      while (!existsSync(path)) await once(watcher, 'change')
+      watcher.close()
+      child.kill(signal)
+      expect(await ended).toEqual([130, null])
+      expect(existsSync(path)).toBe(false)
+    },
+  )
+
+  it('a run with a time limit ends though nobody reads what it prints', () => {
+    const path = inFolder('stuck')
+    spawnSync('mkfifo', [path])
+    // Open for reading and writing, so that it fills up.
+    const words = quoted(`ping ${MEM} --os-address 10.0.0.3/24 -O -i 0 -w 1 10.0.0.2`)
+    const { code } = sh(`exec 9<> ${path}; timeout 20 ${words} > ${path}`)
+    expect(code).toBe(1)
+  })
+})
+
+describe('ping on the link mem', () => {
+  it('our own address answers; the broadcast address is nobody', () => {
+    expect(hourglass(`ping ${MEM} -c 1 10.0.0.1`)).toMatchObject({ code: 0, stderr: '' })
+    expect(hourglass(`ping ${MEM} -c 1 -W 0.1 10.0.0.255`)).toMatchObject({ code: 1, stderr: '' })
+  })
+
+  it("takes ping's and traceroute's other options", () => {
+    const path = inFolder('pattern.pcapng')
+    const ping = hourglass(`ping ${MEM} -n -v -4 -a -p c0ffee -s 6 -c 1 --capture ${path} 10.0.0.2`)
+    expect(ping).toMatchObject({ code: 0, stderr: '' })
+    expect(ping.stdout).toContain(String.fromCharCode(7))
+    expect(readFileSync(path).includes(Buffer.from('c0ffeec0ffee', 'hex'))).toBe(true)
+    const silent = hourglass(`ping ${MEM} --os-address 10.0.0.3/24 -O -c 2 -i 0.1 -W 0.1 10.0.0.2`)
+    expect(silent.stdout).toContain('\nno answer yet for icmp_seq=1\n')
+    expect(hourglass(`trace ${MEM} -n -N 16 -z 0.01 10.0.0.2`)).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  it('an IPv4 host on a link too narrow for IPv6 has no link-local address (RFC 8200 §5)', () => {
+    const path = inFolder('narrow.pcapng')
+    expect(hourglass(`ping ${MEM} --mtu 1000 -c 1 --capture ${path} 10.0.0.2`).code).toBe(0)
+    expect(hourglass(`dump ${path}`).stdout).not.toContain('IP6')
   })
 })
 

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Captures, command, up, WITHOUT_KOFFI, whenReady } from '../support/hourglass.ts'
 import { connect, type Namespace, needRoot, withNamespace } from '../support/namespace.ts'
+import { expectAnswers } from '../support/ping.ts'
 import { hasTool, needTool } from '../support/tools.ts'
 
 const US = '--address 10.77.0.2/24 --address fd77::2/64'
@@ -34,11 +35,9 @@ const withTwo = <T>(body: (near: Namespace, far: Namespace) => Promise<T>): Prom
 async function expectPings(namespace: Namespace): Promise<void> {
   for (const address of ['10.77.0.2', 'fd77::2']) {
     for (const size of SIZES) {
-      const { stdout, stderr } = await namespace.run(`ping -q -n -A -W 2 -c 5 -s ${size} ${address}`)
-      expect(`${size}: ${stdout}${stderr}`).toContain('5 received')
+      await expectAnswers(namespace, `-q -A -s ${size}`, 5, address)
     }
-    const { stdout } = await namespace.run(`ping -q -n -f -c 2000 ${address}`)
-    expect(stdout).toContain('2000 packets transmitted, 2000 received, 0% packet loss')
+    await expectAnswers(namespace, '-q -f', 2_000, address)
   }
 }
 
@@ -211,22 +210,25 @@ describe.skipIf(!root || !needTool('setpriv'))('two hosts of an ordinary user', 
   })
 })
 
+const bare = (prefix: string): string => prefix.slice(0, prefix.indexOf('/'))
+
 describe.skipIf(!root)('two hosts on raw sockets', () => {
-  it.each([['IPv4', '192.0.2.1', '192.0.2.2', '10.77.0.2/24', '10.77.0.3/24']])(
-    'in two namespaces reach each other over %s',
-    (_family, one, two, ours, theirs) =>
-      withTwo(async (near, far) => {
-        await connect(
-          { namespace: far, device: 'eth0', addresses: [`${one}/24`] },
-          { namespace: near, device: 'eth0', addresses: [`${two}/24`] },
-        )
-        const host = await up(near, `--link raw:253,${one} --address ${ours} --serve echo`)
-        const words = `ping --link raw:253,${two} --address ${theirs} -c 20 -i 0.01 -s 4000 ${ours.split('/')[0]}`
-        const { code, stdout, stderr } = await far.run(command(words))
-        expect({ code, stderr, stdout }).toMatchObject({ code: 0, stderr: '' })
-        expect(stdout).toContain('20 received')
-        expect((await host.stop()).code).toBe(130)
-      }),
+  it.each([
+    ['IPv4', '192.0.2.1/24', '192.0.2.2/24', '10.77.0.2/24', '10.77.0.3/24'],
+    ['IPv6', '2001:db8::1/64', '2001:db8::2/64', 'fd77::2/64', 'fd77::3/64'],
+  ])('in two namespaces reach each other over %s', (_family, one, two, ours, theirs) =>
+    withTwo(async (near, far) => {
+      await connect(
+        { namespace: far, device: 'eth0', addresses: [one] },
+        { namespace: near, device: 'eth0', addresses: [two] },
+      )
+      const host = await up(near, `--link raw:253,${bare(one)} --address ${ours} --serve echo`)
+      const words = `ping --link raw:253,${bare(two)} --address ${theirs} -c 20 -i 0.01 -s 4000 ${bare(ours)}`
+      const { code, stdout, stderr } = await far.run(command(words))
+      expect({ code, stderr, stdout }).toMatchObject({ code: 0, stderr: '' })
+      expect(stdout).toContain('20 received')
+      expect((await host.stop()).code).toBe(130)
+    }),
   )
 })
 
@@ -262,7 +264,7 @@ describe.skipIf(!root || !needTool('passt'))('passt', () => {
   )
 })
 
-describe.skipIf(!root || !needTool('tshark'))('every capture of these tests', () => {
+describe.skipIf(!root || !needTool('tshark'))('every capture of the tests in links.test.ts', () => {
   it('is read by tshark to its end, without a malformed packet or a wrong checksum', () => {
     const { files, wrong } = captures.check()
     expect(wrong).toEqual([])

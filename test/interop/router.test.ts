@@ -3,6 +3,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { Captures, command } from '../support/hourglass.ts'
 import { connect, type Namespace, needRoot, type Running, withNamespace } from '../support/namespace.ts'
+import { expectAnswers } from '../support/ping.ts'
 import { needTool } from '../support/tools.ts'
 
 const captures = new Captures()
@@ -72,8 +73,7 @@ describe.skipIf(!root || !needTool('tracepath') || !needTool('traceroute'))(
             // Over IPv6 the first is lost to finding out the path MTU (RFC 8201 §4).
             expect(`${size}: ${stdout}`).toMatch(/[34] received/)
           }
-        const flood = await right.run('ping -q -n -f -c 3000 10.0.1.2')
-        expect(flood.stdout).toContain('3000 packets transmitted, 3000 received, 0% packet loss')
+        await expectAnswers(right, '-q -f', 3_000, '10.0.1.2')
       }),
     )
 
@@ -236,7 +236,7 @@ describe.skipIf(!root)('our trace', () => {
     }))
 })
 
-describe.skipIf(!root || !needTool('tshark'))('every capture of these tests', () => {
+describe.skipIf(!root || !needTool('tshark'))('every capture of the tests in router.test.ts', () => {
   it('is read by tshark to its end, without a malformed packet or a wrong checksum', () => {
     const { files, wrong } = captures.check()
     expect(wrong).toEqual([])

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Captures, command, countPackets, tshark, up, whenReady } from '../support/hourglass.ts'
 import { type Namespace, needRoot, withNamespace } from '../support/namespace.ts'
+import { expectAnswers } from '../support/ping.ts'
 import { needTool } from '../support/tools.ts'
 
 const BOTH =
@@ -51,7 +52,7 @@ const socket = require('node:dgram').createSocket(address.includes(':') ? 'udp6'
 socket.on('error', (error) => { console.log(error.code); socket.close() })
 socket.connect(999, address, () => socket.send('x'))`
 
-describe.skipIf(!root || !needTool('nc'))('services of our host, asked by the system', () => {
+describe.skipIf(!root || !needTool('nc') || !needTool('tshark'))('services of our host, asked by the system', () => {
   for (const offload of ['', '--no-offload'])
     it(`answer nc and datagrams of 0 to 65,000 bytes ${offload}`, () =>
       withNamespace(async (namespace) => {
@@ -105,70 +106,76 @@ const RADVD = `interface hg0 {
 };
 `
 
-describe.skipIf(!root || !needTool('radvd'))('a router of the system', () => {
-  it('gives our host an address, the MTU and a default route (RFC 4861, RFC 4862)', () =>
-    withNamespace(async (namespace) => {
-      const path = join(folder, 'radvd.conf')
-      writeFileSync(path, RADVD)
-      await namespace.must('ip tuntap add dev hg0 mode tap')
-      await namespace.must('ip link set hg0 up')
-      await namespace.must('ip addr add fd88:1::1/64 dev hg0 nodad')
-      await namespace.must('ip addr add fd99::1/128 dev lo')
-      await namespace.must('sysctl -q -w net.ipv6.conf.all.forwarding=1')
-      // The kernel has no carrier before somebody holds the TAP: radvd is started by the first of our hosts.
-      const running = namespace.spawn(command('up --ndjson --link tap:hg0 --autoconf'))
-      const radvd = namespace.spawn(`radvd -n -m stderr -C ${path} -p ${join(folder, 'radvd.pid')}`)
-      const host = await whenReady(running)
-      const given = host.ready.addresses.find((address) => address.startsWith('fd88:1::'))
-      expect(given).toMatch(/^fd88:1::[0-9a-f:]*ff:fe[0-9a-f:]+\/128$/)
-      expect(host.ready.mtu).toBe(1_400)
-      const { stdout } = await namespace.run(`ping -q -c 3 -i 0.05 -W 2 ${given?.split('/')[0]}`)
-      expect(stdout).toContain('3 received')
-      await host.stop()
-      const capture = captures.path()
-      const pinged = await namespace.run(
-        command(`ping --link tap:hg0 --autoconf --capture ${capture} -c 2 -i 0.1 fd99::1`),
-      )
-      expect(pinged).toMatchObject({ code: 0, stderr: '' })
-      expect(pinged.stdout).toContain('2 packets transmitted, 2 received, 0% packet loss')
-      expect(countPackets(capture, 'icmpv6.type == 133')).toBeGreaterThanOrEqual(1)
-      radvd.child.kill()
-      await radvd.finished
-    }))
-})
+describe.skipIf(!root || !needTool('radvd') || !needTool('tcpdump') || !needTool('tshark'))(
+  'a router of the system',
+  () => {
+    it('gives our host an address, the MTU and a default route (RFC 4861, RFC 4862)', () =>
+      withNamespace(async (namespace) => {
+        const path = join(folder, 'radvd.conf')
+        writeFileSync(path, RADVD)
+        await namespace.must('ip tuntap add dev hg0 mode tap')
+        await namespace.must('ip link set hg0 up')
+        await namespace.must('ip addr add fd88:1::1/64 dev hg0 nodad')
+        await namespace.must('ip addr add fd99::1/128 dev lo')
+        await namespace.must('sysctl -q -w net.ipv6.conf.all.forwarding=1')
+        const capture = captures.path()
+        const running = namespace.spawn(command(`up --ndjson --link tap:hg0 --autoconf --capture ${capture}`))
+        // Nobody advertises before our host asked.
+        await namespace.must('tcpdump -c 1 -n -i hg0 icmp6 and ip6[40]=133')
+        const radvd = namespace.spawn(`radvd -n -m stderr -C ${path} -p ${join(folder, 'radvd.pid')}`)
+        const host = await whenReady(running)
+        const given = host.ready.addresses.find((address) => address.startsWith('fd88:1::'))
+        expect(given).toMatch(/^fd88:1::[0-9a-f:]*ff:fe[0-9a-f:]+\/128$/)
+        expect(host.ready.mtu).toBe(1_400)
+        await expectAnswers(namespace, '-q -i 0.05', 3, given?.split('/')[0] ?? '')
+        await host.stop()
+        expect(countPackets(capture, 'icmpv6.type == 133')).toBeGreaterThanOrEqual(1)
+        const pinged = await namespace.run(
+          command(`ping --link tap:hg0 --autoconf --capture ${captures.path()} -c 2 -i 0.1 fd99::1`),
+        )
+        expect(pinged).toMatchObject({ code: 0, stderr: '' })
+        expect(pinged.stdout).toContain('2 packets transmitted, 2 received, 0% packet loss')
+        radvd.child.kill()
+        await radvd.finished
+      }))
+  },
+)
 
-describe.skipIf(!root || !needTool('tcpdump'))('a group that a program on our host joins', () => {
-  it('is reported (RFC 3376 §5.1, RFC 3810 §6.1), and datagrams to it arrive', () =>
-    withNamespace(async (namespace) => {
-      await namespace.must('ip tuntap add dev hg0 mode tap')
-      await namespace.must('ip link set hg0 up')
-      const seen = namespace.spawn('tcpdump -l -n -v -i hg0 igmp or icmp6 or ip6[40]=143 or proto 0')
-      await seen.printed(/listening on/)
-      const capture = captures.path()
-      const listener = namespace.script('test/interop/listener.ts', capture, '239.7.7.7', 'ff15::7777')
-      await listener.printed(/listening/)
-      await seen.printed(/igmp v3 report.*\[gaddr 239\.7\.7\.7 to_ex/)
-      await seen.printed(/multicast listener report v2.*\[gaddr ff15::7777 to_ex/)
-      const send = (address: string, family: number) =>
-        `const s = require('node:dgram').createSocket('udp${family}')
+describe.skipIf(!root || !needTool('tcpdump') || !needTool('tshark'))(
+  'a group that a program on our host joins',
+  () => {
+    it('is reported (RFC 3376 §5.1, RFC 3810 §6.1), and datagrams to it arrive', () =>
+      withNamespace(async (namespace) => {
+        await namespace.must('ip tuntap add dev hg0 mode tap')
+        await namespace.must('ip link set hg0 up')
+        const seen = namespace.spawn('tcpdump -l -n -v -i hg0 igmp or icmp6 or ip6[40]=143 or proto 0')
+        await seen.printed(/listening on/)
+        const capture = captures.path()
+        const listener = namespace.script('test/interop/listener.ts', capture, '239.7.7.7', 'ff15::7777')
+        await listener.printed(/listening/)
+        await seen.printed(/igmp v3 report.*\[gaddr 239\.7\.7\.7 to_ex/)
+        await seen.printed(/multicast listener report v2.*\[gaddr ff15::7777 to_ex/)
+        const send = (address: string, family: number) =>
+          `const s = require('node:dgram').createSocket('udp${family}')
          s.bind(0, () => { s.setMulticastInterface('${family === 4 ? '10.77.0.1' : '::%hg0'}'); s.send('to the group', 7000, '${address}', () => s.close()) })`
-      await namespace.must(['node', '-e', send('239.7.7.7', 4)])
-      await listener.printed(/to the group sent to 239\.7\.7\.7 by 10\.77\.0\.1/)
-      await namespace.must(['node', '-e', send('ff15::7777', 6)])
-      await listener.printed(/to the group sent to ff15::7777 by f/)
-      await namespace.must(['node', '-e', send('239.7.7.8', 4)])
-      listener.child.stdin.write('leave\n')
-      await seen.printed(/igmp v3 report.*\[gaddr 239\.7\.7\.7 to_in/)
-      await seen.printed(/multicast listener report v2.*\[gaddr ff15::7777 to_in/)
-      const { code, stdout } = await listener.finished
-      expect(code).toBe(0)
-      expect(stdout).not.toContain('239.7.7.8')
-      expect(stdout).toContain('0 pages in use')
-      expect(tshark(capture, 'igmp.type == 0x22 && ip.ttl == 1').length).toBeGreaterThanOrEqual(2)
-    }))
-})
+        await namespace.must(['node', '-e', send('239.7.7.7', 4)])
+        await listener.printed(/to the group sent to 239\.7\.7\.7 by 10\.77\.0\.1/)
+        await namespace.must(['node', '-e', send('ff15::7777', 6)])
+        await listener.printed(/to the group sent to ff15::7777 by f/)
+        await namespace.must(['node', '-e', send('239.7.7.8', 4)])
+        listener.child.stdin.write('leave\n')
+        await seen.printed(/igmp v3 report.*\[gaddr 239\.7\.7\.7 to_in/)
+        await seen.printed(/multicast listener report v2.*\[gaddr ff15::7777 to_in/)
+        const { code, stdout } = await listener.finished
+        expect(code).toBe(0)
+        expect(stdout).not.toContain('239.7.7.8')
+        expect(stdout).toContain('0 pages in use')
+        expect(tshark(capture, 'igmp.type == 0x22 && ip.ttl == 1').length).toBeGreaterThanOrEqual(2)
+      }))
+  },
+)
 
-describe.skipIf(!root || !needTool('tshark'))('every capture of these tests', () => {
+describe.skipIf(!root || !needTool('tshark'))('every capture of the tests in services.test.ts', () => {
   it('is read by tshark to its end, without a malformed packet or a wrong checksum', () => {
     const { files, wrong } = captures.check()
     expect(wrong).toEqual([])

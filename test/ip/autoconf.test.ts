@@ -193,10 +193,12 @@ describe('RFC 4861 §6.1.2 and §6.3.4, router advertisements', () => {
         return stranger.takeHeard(/UDP/)[0]!.bytes[14 + 7]!
       }
       expect(hopLimitOf()).toBe(64)
-      advertise(rig, { hopLimit: 17 })
-      expect(hopLimitOf()).toBe(17)
+      advertise(rig, { hopLimit: 47 })
+      expect(hopLimitOf()).toBe(47)
       advertise(rig, { hopLimit: 0 })
-      expect(hopLimitOf()).toBe(17)
+      expect(hopLimitOf()).toBe(47)
+      advertise(rig, { hopLimit: 1 })
+      expect(hopLimitOf()).toBe(47)
       socket.endpoint.hopLimit = 5
       expect(hopLimitOf()).toBe(5)
       socket.close()

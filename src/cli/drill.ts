@@ -1,0 +1,87 @@
+// `hourglass drill`: packet scripts against the stack, in process, in virtual time.
+
+import { readFileSync } from 'node:fs'
+import type { Command } from 'commander'
+import { LEVELS, type Level } from '../drill/levels.ts'
+import { runScript, type Verdict } from '../drill/runner.ts'
+import { UsageError } from '../errors.ts'
+import { dim, EXIT_NO, EXIT_OK, EXIT_USAGE, print, printJson, say } from './output.ts'
+
+interface DrillFlags {
+  level: Level
+  define: Map<string, string>
+  exhaustive?: boolean
+  json?: boolean
+}
+
+export function drillCommand(program: Command, end: (code: number) => void): void {
+  program
+    .command('drill <FILES...>')
+    .summary("run packet scripts in packetdrill's language against the stack")
+    .description('Runs packet scripts against a stack of their own each, in process and in virtual time.')
+    .option('--level <LEVEL>', `how exactly: ${LEVELS.join(', ')}`, level, 'strict')
+    .option('--define <SYM=VALUE>', 'a symbol that scripts use; may be repeated', define, new Map<string, string>())
+    .option('--exhaustive', 'packets after the last one expected, and other descriptor numbers, are failures too')
+    .option('--json', 'one JSON object')
+    .addHelpText(
+      'before',
+      'Examples:\n  hourglass drill test/drill/*.pkt\n  hourglass drill --level portable --define MSS=1460 script.pkt\n',
+    )
+    .action((files: string[], flags: DrillFlags) => end(drill(files, flags)))
+}
+
+function level(text: string): Level {
+  const known = LEVELS.find((candidate) => candidate === text)
+  if (known === undefined) throw new UsageError(`--level is ${text}: it must be one of ${LEVELS.join(', ')}`)
+  return known
+}
+
+function define(text: string, symbols: Map<string, string>): Map<string, string> {
+  const at = text.indexOf('=')
+  if (at <= 0) throw new UsageError(`--define is '${text}': write it like MSS=1460`)
+  return symbols.set(text.slice(0, at), text.slice(at + 1))
+}
+
+function drill(files: readonly string[], flags: DrillFlags): number {
+  const options = { level: flags.level, symbols: flags.define, exhaustive: flags.exhaustive ?? false }
+  const verdicts = files.map((file) => runScript(file, read(file), options))
+  if (flags.json === true) printJson(summary(verdicts, flags.level))
+  else tell(verdicts)
+  if (verdicts.some(({ kind }) => kind === 'wrong')) return EXIT_USAGE
+  return verdicts.some(({ kind }) => kind === 'failed') ? EXIT_NO : EXIT_OK
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+const count = (verdicts: readonly Verdict[], kind: Verdict['kind']): number =>
+  verdicts.filter((verdict) => verdict.kind === kind).length
+
+function summary(verdicts: readonly Verdict[], used: Level): object {
+  return { level: used, passed: count(verdicts, 'passed'), failed: count(verdicts, 'failed'), scripts: verdicts }
+}
+
+function tell(verdicts: readonly Verdict[]): void {
+  const reasons = new Map<string, string[]>()
+  for (const verdict of verdicts) {
+    if (verdict.kind === 'wrong') say(`hourglass: ${verdict.message}`)
+    else if (verdict.kind === 'not-run')
+      reasons.set(verdict.reason, [...(reasons.get(verdict.reason) ?? []), verdict.file])
+    else if (verdict.kind === 'failed') {
+      print(`${verdict.file}:${verdict.line}: ${verdict.message}`)
+      if (verdict.expected !== null) print(`  expected  ${verdict.expected}`)
+      if (verdict.seen !== null) print(`  seen      ${verdict.seen}`)
+    }
+  }
+  print(`${count(verdicts, 'passed')} passed, ${count(verdicts, 'failed')} failed`)
+  if (reasons.size === 0) return
+  print(`${count(verdicts, 'not-run')} not run:`)
+  for (const [reason, files] of [...reasons].sort((a, b) => b[1].length - a[1].length)) {
+    print(`  ${files.length} ${reason} ${dim(files.slice(0, 3).join(' '))}`)
+  }
+}

@@ -1,0 +1,162 @@
+// What a connection tells about itself: the fields of Linux's tcp_info, with its names and units (times in
+// microseconds, or milliseconds since the last segment; windows of the sender in segments). Sockets, `hourglass up`
+// and packet scripts show them.
+
+import { type Micros, NEVER } from '../time.ts'
+import { seqDiff } from '../wire/sequence.ts'
+import type { Connection, TcpState } from './connection.ts'
+import type { TcpConfig } from './environment.ts'
+
+/** Numbers of Linux's include/net/tcp_states.h. */
+export const TCP_STATE_NUMBERS: Readonly<Record<TcpState, number>> = {
+  ESTABLISHED: 1,
+  'SYN-SENT': 2,
+  'SYN-RECEIVED': 3,
+  'FIN-WAIT-1': 4,
+  'FIN-WAIT-2': 5,
+  'TIME-WAIT': 6,
+  CLOSED: 7,
+  'CLOSE-WAIT': 8,
+  'LAST-ACK': 9,
+  CLOSING: 11,
+}
+export const CA_OPEN = 0
+export const CA_DISORDER = 1
+export const CA_RECOVERY = 3
+export const CA_LOSS = 4
+export const OPTION_TIMESTAMPS = 1
+export const OPTION_SACK = 2
+export const OPTION_WINDOW_SCALE = 4
+/** Linux's for "no threshold yet". */
+const INFINITE_SSTHRESH = 0x7fff_ffff
+const MICROS_PER_MILLI = 1_000
+
+export interface TcpInfo {
+  readonly state: number
+  readonly caState: number
+  readonly retransmits: number
+  readonly probes: number
+  readonly backoff: number
+  readonly options: number
+  readonly sndWscale: number
+  readonly rcvWscale: number
+  /** Microseconds. */
+  readonly rto: number
+  readonly ato: number
+  readonly sndMss: number
+  readonly rcvMss: number
+  /** Segments sent and not acknowledged; of them, reported by SACK, deemed lost, sent again. */
+  readonly unacked: number
+  readonly sacked: number
+  readonly lost: number
+  readonly retrans: number
+  /** Milliseconds ago. */
+  readonly lastDataSent: number
+  readonly lastDataRecv: number
+  readonly lastAckRecv: number
+  readonly pmtu: number
+  readonly rcvSsthresh: number
+  /** Microseconds. */
+  readonly rtt: number
+  readonly rttvar: number
+  readonly minRtt: number
+  readonly rcvRtt: number
+  /** Segments. */
+  readonly sndSsthresh: number
+  readonly sndCwnd: number
+  readonly advmss: number
+  readonly reordering: number
+  readonly rcvSpace: number
+  readonly totalRetrans: number
+  readonly bytesSent: number
+  readonly bytesAcked: number
+  readonly bytesReceived: number
+  readonly bytesRetrans: number
+  readonly segsOut: number
+  readonly segsIn: number
+  readonly notsentBytes: number
+  readonly dsackDups: number
+  readonly reordSeen: number
+  /** Bytes. */
+  readonly sndWnd: number
+  readonly rcvWnd: number
+  readonly rcvOoopack: number
+}
+
+export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros): TcpInfo {
+  const { board, options, rcv, receiveQueue, rtt, sendQueue, snd, window } = connection
+  const counts = countSegments(connection)
+  const headers = connection.remoteAddress.family === 4 ? 40 : 60
+  return {
+    state: TCP_STATE_NUMBERS[connection.state],
+    caState: phaseNumber(connection, counts.sacked),
+    retransmits: connection.retransmits,
+    probes: connection.probesSent + (options.keepAlive ? connection.keepAliveProbes : 0),
+    backoff: rtt.backedOff,
+    options: optionBits(connection),
+    sndWscale: snd.windowScale,
+    rcvWscale: rcv.windowScale,
+    rto: rtt.rto,
+    ato: connection.timers.delayedAckAt === NEVER ? 0 : config.delayedAck,
+    sndMss: snd.mss,
+    rcvMss: rcv.segmentBytes,
+    ...counts,
+    lastDataSent: since(connection.lastSentAt, now),
+    lastDataRecv: since(connection.lastReceivedAt, now),
+    lastAckRecv: since(connection.lastReceivedAt, now),
+    pmtu: connection.way.linkMtu,
+    rcvSsthresh: connection.receiveLimit,
+    rtt: rtt.srtt,
+    rttvar: rtt.rttvar,
+    minRtt: rtt.least === NEVER ? 0 : rtt.least,
+    rcvRtt: connection.receiverRtt,
+    sndSsthresh: Number.isFinite(window.ssthresh) ? Math.floor(window.ssthresh / snd.mss) : INFINITE_SSTHRESH,
+    sndCwnd: Math.floor(window.cwnd / snd.mss),
+    advmss: connection.way.linkMtu - headers - (connection.timestampsOn ? 12 : 0),
+    reordering: connection.reorderingSeen ? 4 : 3,
+    rcvSpace: connection.receiveLimit,
+    totalRetrans: connection.totalRetransmits,
+    bytesSent: connection.bytesSent,
+    bytesAcked: connection.bytesAcked,
+    bytesReceived: connection.bytesReceived,
+    bytesRetrans: connection.bytesRetransmitted,
+    segsOut: connection.segmentsSent,
+    segsIn: connection.segmentsReceived,
+    notsentBytes: board.last === null ? sendQueue.length : Math.max(0, seqDiff(sendQueue.end, snd.nxt)),
+    dsackDups: connection.dsackDuplicates,
+    reordSeen: connection.reorderingEvents,
+    sndWnd: snd.wnd,
+    rcvWnd: rcv.wnd,
+    rcvOoopack: receiveQueue.outOfOrderBytes > 0 ? 1 : 0,
+  }
+}
+
+const since = (instant: Micros, now: Micros): number => Math.floor((now - instant) / MICROS_PER_MILLI)
+
+function countSegments(connection: Connection): Pick<TcpInfo, 'unacked' | 'sacked' | 'lost' | 'retrans'> {
+  let unacked = 0
+  let sacked = 0
+  let lost = 0
+  let retrans = 0
+  for (let segment = connection.board.first; segment !== null; segment = segment.next) {
+    const count = Math.max(1, Math.ceil(segment.length / connection.snd.mss))
+    unacked += count
+    if (segment.sacked) sacked += count
+    else if (segment.lost) lost += count
+    else if (segment.retransmissions > 0) retrans += count
+  }
+  return { unacked, sacked, lost, retrans }
+}
+
+function phaseNumber(connection: Connection, sacked: number): number {
+  if (connection.phase === 'loss') return CA_LOSS
+  if (connection.phase === 'recovery') return CA_RECOVERY
+  return sacked > 0 || connection.duplicateAcks > 0 ? CA_DISORDER : CA_OPEN
+}
+
+function optionBits(connection: Connection): number {
+  let bits = connection.timestampsOn ? OPTION_TIMESTAMPS : 0
+  if (connection.sackOn) bits |= OPTION_SACK
+  if (connection.windowScalingOn) bits |= OPTION_WINDOW_SCALE
+  return bits
+}

@@ -1,0 +1,83 @@
+// How large segments may be: what the peer takes, and what the path carries (RFC 9293 §3.7.1, RFC 1191 §6.4, RFC 8201
+// §5.4). The path MTU is learned by src/ip from ICMP errors; where a path swallows large packets without a word,
+// repeated time-outs make them smaller (RFC 4821 §7.7).
+
+import { after, type Micros, seconds } from '../time.ts'
+import { IPV6_MIN_MTU } from '../wire/ipv6.ts'
+import type { Connection } from './connection.ts'
+import type { TcpEnvironment } from './environment.ts'
+
+/** No segment is cut smaller than this, whatever a peer says: its header would cost more than it carries. */
+const MIN_PEER_MSS = 88
+/** Linux's min_pmtu: a smaller path gets packets of this size that may be fragmented, lest a forged error ruin us. */
+const MIN_PATH4 = 552
+/** RFC 9293 MUST-15, SHLD-5 and §3.7.1. */
+const DEFAULT_MSS4 = 536
+const DEFAULT_MSS6 = 1_220
+const TIMESTAMPS_LENGTH = 12
+/** What is tried where a path seems to be a black hole: payloads of 1,024 and 536 bytes with IPv4, the least MTU with IPv6. */
+const BLACK_HOLE4 = [1_064, 576]
+const BLACK_HOLE6 = [IPV6_MIN_MTU]
+/** Time-outs of full-sized segments before each step down. */
+const BLACK_HOLE_TIMEOUTS = 3
+/** RFC 1191 §6.3: a larger one is tried after ten minutes. */
+const BLACK_HOLE_LIFETIME = seconds(600)
+
+export const headersOf = (connection: Connection): number => (connection.remoteAddress.family === 4 ? 40 : 60)
+
+/** What our SYN announces: the first link's MTU without headers (RFC 6691). */
+export function announcedMss(env: TcpEnvironment, connection: Connection): number {
+  const way = env.refreshWay(connection) ?? connection.way
+  return Math.max(0, Math.min(way.linkMtu - headersOf(connection), 65_535))
+}
+
+/** The peer's SYN says what it takes; 0: it says nothing. */
+export function takePeerMss(env: TcpEnvironment, connection: Connection, mss: number, now: Micros): void {
+  const assumed = connection.remoteAddress.family === 4 ? DEFAULT_MSS4 : DEFAULT_MSS6
+  connection.snd.peerMss = Math.max(MIN_PEER_MSS, mss > 0 ? mss : assumed)
+  connection.pathMtu = 0
+  syncMss(env, connection, now)
+}
+
+/** Makes snd.mss fit the path as it is known now. True: it shrank. */
+export function syncMss(env: TcpEnvironment, connection: Connection, now: Micros): boolean {
+  const way = env.refreshWay(connection) ?? connection.way
+  let path = env.outputFor(connection.remoteAddress).mtu(way)
+  if (connection.pathLimit > 0) {
+    if (now >= connection.pathLimitUntil) connection.pathLimit = 0
+    else path = Math.min(path, connection.pathLimit)
+  }
+  if (path === connection.pathMtu) return false
+  connection.pathMtu = path
+  const { snd, window } = connection
+  const floor = connection.remoteAddress.family === 4 ? MIN_PATH4 : IPV6_MIN_MTU
+  const before = snd.mss
+  const most = Math.min(snd.peerMss, Math.max(path, floor) - headersOf(connection))
+  snd.mss = most - (connection.timestampsOn ? TIMESTAMPS_LENGTH : 0)
+  window.mss = snd.mss
+  window.cwnd = Math.max(window.cwnd, snd.mss)
+  return snd.mss < before
+}
+
+/** Whether packets may forbid to be fragmented. */
+export const forbidsFragments = (connection: Connection): boolean =>
+  connection.remoteAddress.family === 6 || connection.pathMtu === 0 || connection.pathMtu >= MIN_PATH4
+
+/** RFC 1191 §6.4: what was too big was not lost to congestion: it goes again in smaller pieces, and cwnd stays. */
+export function resendTooBig(connection: Connection): void {
+  const { board, snd } = connection
+  for (let segment = board.first; segment !== null; segment = segment.next) {
+    if (segment.length > snd.mss) board.markLost(segment)
+  }
+}
+
+/** A time-out: where full-sized segments vanish again and again, smaller ones are tried. */
+export function suspectBlackHole(connection: Connection, now: Micros): void {
+  const { board, retransmits, snd } = connection
+  if (retransmits % BLACK_HOLE_TIMEOUTS !== 0 || board.first === null || board.first.length < snd.mss) return
+  const steps = connection.remoteAddress.family === 4 ? BLACK_HOLE4 : BLACK_HOLE6
+  const smaller = steps.find((mtu) => mtu < Math.min(connection.pathMtu, snd.peerMss + headersOf(connection)))
+  if (smaller === undefined) return
+  connection.pathLimit = smaller
+  connection.pathLimitUntil = after(now, BLACK_HOLE_LIFETIME)
+}

@@ -1,0 +1,155 @@
+// Sixth to eighth of SEGMENT ARRIVES (RFC 9293 §3.10.7.4): urgent data, the text, and FIN; and when what arrived is
+// acknowledged (§3.8.6.3). input.ts calls it.
+
+import { assert } from '../assert.ts'
+import type { Packet } from '../buf/packet.ts'
+import type { Drop } from '../counters.ts'
+import type { Micros } from '../time.ts'
+import { seqAdd, seqAfter, seqBefore, seqDiff } from '../wire/sequence.ts'
+import { FIN, PSH } from '../wire/tcp.ts'
+import { type Connection, canReceive, EVENT_READABLE, setState } from './connection.ts'
+import type { Segment, TcpEnvironment } from './environment.ts'
+import { armDelayedAck } from './timers.ts'
+import { isPressed, measureReceiverRtt } from './window.ts'
+
+/** What becomes of a segment: a Drop; 'handled' where it was used and has no payload to keep; 'kept' where the queue has it. */
+export type Outcome = Drop | 'handled' | 'kept'
+
+/** ACKs sent at once at the beginning of a connection, and after a hole, so that the peer's slow start is not held up. */
+export const QUICK_ACKS = 16
+/** A peer that sends smaller segments than it could must do so twice, and not in tiny ones, to be believed. */
+const LEAST_FULL_BYTES = 88
+
+/** Sixth, check the URG bit: urgent data stays in the stream (RFC 6093 §6). Seventh, the segment text. Eighth, FIN. */
+export function takeText(
+  env: TcpEnvironment,
+  connection: Connection,
+  segment: Segment,
+  packet: Packet,
+  now: Micros,
+): Outcome {
+  if (segment.length === 0 && !segment.has(FIN)) return 'handled'
+  if (!canReceive(connection.state)) {
+    // The peer's FIN was seen: nothing can follow it.
+    return segment.length > 0 ? 'tcpAfterClose' : 'handled'
+  }
+  if (segment.length > 0 && connection.orphaned) {
+    // RFC 1122 §4.2.2.13: data for a program that is gone is lost, and the peer must know.
+    env.counters.TcpExtTCPAbortOnData++
+    env.abort(connection, now)
+    return 'tcpAfterClose'
+  }
+  const outcome = segment.length > 0 ? keepText(env, connection, segment, packet, now) : 'handled'
+  if (segment.has(FIN)) connection.rcv.finAt = seqAdd(segment.seq, segment.length)
+  takeFin(env, connection, now)
+  return outcome
+}
+
+function keepText(env: TcpEnvironment, connection: Connection, segment: Segment, packet: Packet, now: Micros): Outcome {
+  const { rcv, receiveQueue } = connection
+  const refused = refuseText(env, connection, segment, packet)
+  if (refused !== undefined) {
+    segment.flags &= ~FIN
+    acknowledgeAtOnce(env, connection)
+    return refused
+  }
+  const before = rcv.nxt
+  const { length } = packet
+  noteSegmentSize(connection, packet.segmentBytes > 0 ? packet.segmentBytes : length, segment.has(PSH))
+  const inserted = receiveQueue.insert(packet, segment.seq, rcv.nxt)
+  if (receiveQueue.duplicate !== null && connection.sackOn) {
+    connection.duplicateSack = receiveQueue.duplicate
+    connection.sackOwed = true
+    env.counters.TcpExtTCPDSACKOldSent++
+  }
+  if (inserted !== 'in-order') {
+    // RFC 5681 §4.2: at once, so that the sender learns of the hole.
+    connection.sackOwed = connection.sackOn
+    acknowledgeAtOnce(env, connection)
+    if (inserted === 'full') return 'tcpReceiveQueueFull'
+    if (inserted === 'out-of-order') {
+      env.counters.TcpExtTCPOFOQueue++
+      connection.quickAcks = QUICK_ACKS
+    }
+    return 'kept'
+  }
+  rcv.nxt = receiveQueue.reach
+  connection.bytesReceived += seqDiff(rcv.nxt, before)
+  measureReceiverRtt(connection, segment, now)
+  if (connection.readShut) receiveQueue.dropAvailable()
+  else env.notify(connection, EVENT_READABLE)
+  scheduleAck(env, connection, now)
+  return 'kept'
+}
+
+/** Cuts off what lies beyond the window (RFC 9293 §3.10.7.4), and refuses what memory has no room for. */
+function refuseText(env: TcpEnvironment, connection: Connection, segment: Segment, packet: Packet): Drop | undefined {
+  const { rcv, receiveQueue } = connection
+  if (seqAfter(seqAdd(segment.seq, segment.length), rcv.edge)) {
+    const room = seqDiff(rcv.edge, segment.seq)
+    if (room <= 0) return 'tcpOutOfWindow'
+    packet.trim(room)
+    segment.flags &= ~FIN
+  }
+  if (receiveQueue.chargedBytes > chargeLimit(connection)) return 'tcpReceiveQueueFull'
+  if (!isPressed(env.pool)) return undefined
+  // Memory is short: what lies beyond holes goes first, and readers that are slow get no more.
+  const inOrder = !seqAfter(segment.seq, rcv.nxt)
+  if (inOrder && receiveQueue.holes > 0) receiveQueue.dropBeyond()
+  return inOrder && receiveQueue.available === 0 ? undefined : 'tcpReceiveQueueFull'
+}
+
+/** Page bytes that received data may hold: four times what the window promises, for small segments waste most of a page. */
+const chargeLimit = (connection: Connection): number => 4 * connection.receiveLimit + 512 * 1_024
+
+/** As Linux has it: the largest seen; smaller ones count when two of a size come, and none of them had to be pushed. */
+function noteSegmentSize(connection: Connection, bytes: number, pushed: boolean): void {
+  const { rcv } = connection
+  if (bytes >= rcv.segmentBytes) rcv.segmentBytes = bytes
+  else if (bytes === rcv.lastBytes && bytes >= LEAST_FULL_BYTES && !pushed) rcv.segmentBytes = bytes
+  rcv.lastBytes = bytes
+}
+
+/** RFC 9293 §3.8.6.3, MUST-58, MUST-59: every second full-sized segment at least, and within 500 ms. */
+function scheduleAck(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  const { rcv, receiveQueue } = connection
+  connection.unackedSegments++
+  const second = seqDiff(rcv.nxt, rcv.acked) > rcv.segmentBytes
+  if (second || connection.quickAcks > 0 || receiveQueue.holes > 0) acknowledgeAtOnce(env, connection)
+  else armDelayedAck(env, connection, now)
+  if (receiveQueue.holes > 0) connection.sackOwed = connection.sackOn
+  env.schedule(connection)
+}
+
+/** Eighth, check the FIN bit. */
+function takeFin(env: TcpEnvironment, connection: Connection, now: Micros): void {
+  const { rcv } = connection
+  // Text came from beyond it: that FIN was forged.
+  if (rcv.finAt !== null && seqAfter(rcv.nxt, rcv.finAt)) rcv.finAt = null
+  if (rcv.finAt === null || rcv.finAt !== rcv.nxt) return
+  rcv.finSeen = true
+  rcv.nxt = seqAdd(rcv.nxt, 1)
+  if (seqBefore(rcv.edge, rcv.nxt)) rcv.edge = rcv.nxt
+  connection.receiveQueue.dropBeyond()
+  acknowledgeAtOnce(env, connection)
+  env.notify(connection, EVENT_READABLE)
+  switch (connection.state) {
+    case 'ESTABLISHED':
+      setState(connection, 'CLOSE-WAIT')
+      return
+    case 'FIN-WAIT-1':
+      // Had our FIN been acknowledged, the fifth step would have moved us on.
+      setState(connection, 'CLOSING')
+      return
+    case 'FIN-WAIT-2':
+      env.enterTimeWait(connection, now)
+      return
+    default:
+      assert(false, `FIN in ${connection.state}`)
+  }
+}
+
+export function acknowledgeAtOnce(env: TcpEnvironment, connection: Connection): void {
+  connection.ackNow = true
+  env.owe(connection)
+}
