@@ -2,8 +2,10 @@
 
 import type { Command } from 'commander'
 import { nonZero } from '../counters.ts'
+import { parseLinkName } from '../link/link-name.ts'
 import type { Host } from '../node/host.ts'
 import { parseServices, type Service, type ServiceName, startServices } from '../node/services.ts'
+import { isSystemSideDown } from '../node/system-side.ts'
 import { startTcpServices } from '../node/tcp-services.ts'
 import * as read from './arguments.ts'
 import { ConflictReport } from './conflict-report.ts'
@@ -64,6 +66,11 @@ async function up(flags: UpFlags): Promise<number> {
     await Promise.race([host.ready(), stop.promise])
     services = [...startServices(host.stack, flags.serve ?? []), ...startTcpServices(host.stack, flags.serve ?? [])]
     if (stop.reason === null) announce(host, services, flags.ndjson === true)
+    if (isSystemSideDown(parseLinkName(flags.link), host.interface.name)) {
+      say(
+        `hourglass: the system's ${host.interface.name} is down: run ip link set ${host.interface.name} up, or give --os-address`,
+      )
+    }
     await stop.promise
   } finally {
     for (const service of services) service.close()

@@ -213,7 +213,6 @@ export class Addresses implements Machine, ConflictListener {
 }
 
 /** Whether a host can have the address: no group, no broadcast address, not an IPv4 address in the clothes of IPv6. */
-/** Whether a host on the prefix's network can have the address. */
 export function isHostAddress({ address, broadcast }: IpPrefix): boolean {
   if (address.isMulticast || address.isUnspecified || address.isLimitedBroadcast) return false
   return !(address.family === 6 && address.isMapped4) && !broadcast?.equals(address)

@@ -89,7 +89,8 @@ export class Ipv4 implements NetworkLayer, IpOutput {
     const addressDrop =
       this.checkSource(from, packet, source) ?? this.checkDestination(from, arrival, packet, destination)
     if (addressDrop !== undefined) {
-      counters.IpInAddrErrors++
+      // A group that nobody here joined is no error: switches flood such packets.
+      if (addressDrop !== 'multicastNotJoined') counters.IpInAddrErrors++
       return discard(this.context, packet, addressDrop)
     }
     const isForUs = this.isForUs(arrival, destination)

@@ -102,7 +102,8 @@ export class Ipv6 implements NetworkLayer, IpOutput {
     const arrival = from.isLoopback ? (interfaces.byIndex(packet.interfaceIndex) ?? from) : from
     const addressDrop = this.checkSource(from, source) ?? this.checkDestination(from, arrival, packet, destination)
     if (addressDrop !== undefined) {
-      counters.Ip6InAddrErrors++
+      // A group that nobody here joined is no error: switches flood such packets.
+      if (addressDrop !== 'multicastNotJoined') counters.Ip6InAddrErrors++
       return discard(this.context, packet, addressDrop)
     }
     if (this.isForUs(from, arrival, destination)) {

@@ -8,6 +8,8 @@ import { EnvironmentError, UsageError } from '../errors.ts'
 import type { LinkName } from '../link/link-name.ts'
 import type { IpPrefix } from '../wire/address.ts'
 
+const IFF_UP = 1
+
 /** Throws UsageError where the link has no system side to configure. */
 export function checkSystemSide(link: LinkName, addresses: readonly IpPrefix[]): void {
   if (addresses.length === 0) return
@@ -47,6 +49,17 @@ export function configureSystemSide(
   for (const prefix of addresses) {
     const flags = prefix.address.family === 6 ? ['nodad'] : []
     ip(['addr', 'replace', String(prefix), 'dev', name, ...flags])
+  }
+}
+
+/** Whether the kernel's interface of a TAP or TUN is down, so that nothing gets through. False where it does not say. */
+export function isSystemSideDown(link: LinkName, deviceName: string): boolean {
+  if (link.kind !== 'tap' && link.kind !== 'tun') return false
+  try {
+    return (Number(readFileSync(`/sys/class/net/${deviceName}/flags`, 'latin1')) & IFF_UP) === 0
+  } catch {
+    // No sysfs here: nothing is known, and nothing is said.
+    return false
   }
 }
 

@@ -55,7 +55,7 @@ describe.skipIf(!root || !needTool('tshark'))('hourglass up', () => {
 
   it('ends by itself after --duration with 0, and prints its counters for people', () =>
     withNamespace(async (namespace) => {
-      const running = namespace.spawn(command(`up --link tap:hg0 ${BOTH} --serve echo --duration 1.5`))
+      const running = namespace.spawn(command(`up --link tap:hg0 ${BOTH} --serve echo --duration 4`))
       await running.printed(
         /^ready: hg0 \S+ mtu 1500 .*10\.77\.0\.2\/24.*serving echo \(udp 7\), echo \(tcp 7\); Ctrl-C ends$/m,
       )
@@ -80,7 +80,7 @@ describe.skipIf(!root || !needTool('tshark'))('hourglass up', () => {
 
   it('writes the capture to standard output and all else to standard error', () =>
     withNamespace(async (namespace) => {
-      const shell = `${command(`up --link tap:hg0 ${BOTH} --duration 1.5 --capture -`).join(' ')} | tshark -n -r - -Y icmp`
+      const shell = `${command(`up --link tap:hg0 ${BOTH} --duration 4 --capture -`).join(' ')} | tshark -n -r - -Y icmp`
       const running = namespace.spawn(['sh', '-c', shell])
       await running.printed(/^ready: hg0/m)
       await expectAnswers(namespace, '-q -i 0.01', 10, '10.77.0.2')
