@@ -2,7 +2,7 @@
 // traffic; every look that finds nothing makes the wait longer, so that an idle device costs less than 1% of a core.
 
 const SHORTEST_MILLIS = 1
-const LONGEST_MILLIS = 32
+const LONGEST_MILLIS = 64
 /** Looks in vain before the wait doubles. */
 const PATIENCE = 4
 

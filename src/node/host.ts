@@ -22,7 +22,7 @@ import { configureSystemSide } from './system-side.ts'
 /** How long ready() waits between two looks. */
 const READY_CHECK_MILLIS = 10
 /** How long ready() waits for routers: a probe of our address, a solicitation that waits up to 1 s (RFC 4861 §10) and its answer, a probe of theirs; the stack goes on asking. */
-const ROUTER_WAIT_MILLIS = 5_000
+const ROUTER_WAIT_MILLIS = 10_000
 
 export class Host {
   readonly stack: Stack

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LINK_ETHERNET } from '../../src/capture/pcapng-format.ts'
 import { readCapture } from '../../src/capture/pcapng-reader.ts'
 import { PcapngWriter } from '../../src/capture/pcapng-writer.ts'
-import { EnvironmentError } from '../../src/errors.ts'
+import { EnvironmentError, UsageError } from '../../src/errors.ts'
 import { CaptureFile } from '../../src/node/capture-file.ts'
 import { type DumpObject, dumpLines, dumpObjects, nameLines, printable, readCaptureFile } from '../../src/node/dump.ts'
 import { arp, HOST_A, HOST_B, pattern } from './frames.ts'
@@ -104,7 +104,7 @@ describe('CaptureFile', () => {
     ['/no/such/directory/x.pcapng', 'there is no such directory'],
     [tmpdir(), 'it is a directory'],
   ])('says of the path %s what is wrong with it and how to mend it', (path, why) => {
-    expect(() => CaptureFile.open(path, new PcapngWriter())).toThrow(EnvironmentError)
+    expect(() => CaptureFile.open(path, new PcapngWriter())).toThrow(UsageError)
     expect(() => CaptureFile.open(path, new PcapngWriter())).toThrow(why)
   })
 
@@ -222,7 +222,7 @@ describe('the dump', () => {
   })
 
   it('reports a file that is not there, and one that is no capture', async () => {
-    await expect(linesOf(joinPath(folder, 'nothing'))).rejects.toThrow(EnvironmentError)
+    await expect(linesOf(joinPath(folder, 'nothing'))).rejects.toThrow(UsageError)
     expect(await linesOf(import.meta.filename)).toEqual(['[malformed] at byte 0: neither a pcapng nor a pcap capture'])
     const empty = joinPath(folder, 'empty')
     closeSync(openSync(empty, 'w'))
