@@ -14,6 +14,19 @@ export function needTool(name: string): boolean {
   return false
 }
 
+/** True where this user may read and write the device. Throws under CI where not. */
+export function needDevice(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    const line = `MISSING PRIVILEGE: ${path} is not open to this user, the tests that need it do not run`
+    if (process.env.CI === 'true') throw new Error(line)
+    console.error(`\n*** ${line} ***\n`)
+    return false
+  }
+}
+
 export function hasTool(name: string): boolean {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     try {
