@@ -2,6 +2,7 @@
 
 import type { Packet } from '../buf/packet.ts'
 import type { Drop } from '../counters.ts'
+import type { NetErrorCode } from '../errors.ts'
 import type { Micros } from '../time.ts'
 import type { IpAddress } from '../wire/address.ts'
 
@@ -60,6 +61,18 @@ export interface SendOptions {
 
 /** Why a destination cannot be reached from here. */
 export type NoWay = 'no-route' | 'no-source' | 'prohibited' | 'no-interface'
+
+/** What a program is told where there is no way. */
+export function codeOfNoWay(way: NoWay): NetErrorCode {
+  switch (way) {
+    case 'no-source':
+      return 'EADDRNOTAVAIL'
+    case 'prohibited':
+      return 'EACCES'
+    default:
+      return 'ENETUNREACH'
+  }
+}
 
 /** A resolved way to one destination; sockets keep it while isFresh() says so. */
 export interface Way {

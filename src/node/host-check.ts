@@ -6,11 +6,9 @@ import { isHostAddress } from '../ip/addresses.ts'
 import { type EndpointPair, type LinkName, parseLinkName } from '../link/link-name.ts'
 import type { IpAddress, IpPrefix } from '../wire/address.ts'
 import type { MacAddress } from '../wire/ethernet.ts'
+import { IPV6_MIN_MTU } from '../wire/ipv6.ts'
 import type { HostLink } from './host-options.ts'
 import { checkSystemSide } from './system-side.ts'
-
-/** RFC 8200 §5: IPv6 requires that every link have an MTU of 1280 octets or greater. */
-const IPV6_MIN_MTU = 1_280
 
 export const carriesIpv6 = (mtu: number): boolean => mtu >= IPV6_MIN_MTU
 

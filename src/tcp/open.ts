@@ -2,7 +2,7 @@
 // What a listener does with a segment is in passive.ts.
 
 import { NetError } from '../errors.ts'
-import type { NoWay, Way } from '../ip/seams.ts'
+import { codeOfNoWay, type Way } from '../ip/seams.ts'
 import { after, type Micros, millis, NEVER, seconds } from '../time.ts'
 import { anyAddress, type IpAddress } from '../wire/address.ts'
 import { Connection, type ConnectionOptions, canSend, setState } from './connection.ts'
@@ -55,7 +55,7 @@ export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connecti
   const source = wanted.localAddress ?? null
   if (source !== null && !tcp.isLocal(source)) throw new NetError('EADDRNOTAVAIL', `connect from ${source}`)
   const way = tcp.outputFor(remoteAddress).resolve(remoteAddress, { source, interfaceIndex })
-  if (typeof way === 'string') throw new NetError(codeOf(way), `connect ${remoteAddress} port ${remotePort}`)
+  if (typeof way === 'string') throw new NetError(codeOfNoWay(way), `connect ${remoteAddress} port ${remotePort}`)
   const local = way.source
   const isFree = (port: number): boolean => isPortFree(tcp, local, port, remoteAddress, remotePort)
   const asked = wanted.localPort ?? 0
@@ -183,11 +183,6 @@ function clash(a: Listener, b: Listener): boolean {
     return !six.v6Only && six.address.isUnspecified
   }
   return a.address.isUnspecified || b.address.isUnspecified || a.address.equals(b.address)
-}
-
-function codeOf(way: NoWay): 'EADDRNOTAVAIL' | 'EACCES' | 'ENETUNREACH' {
-  if (way === 'no-source') return 'EADDRNOTAVAIL'
-  return way === 'prohibited' ? 'EACCES' : 'ENETUNREACH'
 }
 
 /** Sets options of a connection that exists: timers are armed, and what waited for more bytes may go (RFC 9293 §3.7.4). */

@@ -5,7 +5,16 @@ import { Packet } from '../buf/packet.ts'
 import { copyInto, type PagePool } from '../buf/page.ts'
 import type { Counters, Drop } from '../counters.ts'
 import { NetError, type NetErrorCode } from '../errors.ts'
-import type { IcmpError, IcmpErrorKind, IpOutput, NoWay, SendOptions, Transport, Way } from '../ip/seams.ts'
+import {
+  codeOfNoWay,
+  type IcmpError,
+  type IcmpErrorKind,
+  type IpOutput,
+  type NoWay,
+  type SendOptions,
+  type Transport,
+  type Way,
+} from '../ip/seams.ts'
 import { sumFrom } from '../link/segmentation.ts'
 import type { Random } from '../random.ts'
 import { IMMEDIATELY, type Machine, type Micros, NEVER } from '../time.ts'
@@ -341,17 +350,6 @@ function clash(a: UdpEndpoint, b: UdpEndpoint): boolean {
     return takesBoth(six) && six.localAddress.isUnspecified
   }
   return a.localAddress.isUnspecified || b.localAddress.isUnspecified || a.localAddress.equals(b.localAddress)
-}
-
-export function codeOfNoWay(way: NoWay): NetErrorCode {
-  switch (way) {
-    case 'no-source':
-      return 'EADDRNOTAVAIL'
-    case 'prohibited':
-      return 'EACCES'
-    default:
-      return 'ENETUNREACH'
-  }
 }
 
 /** RFC 1122 §4.1.3.3: what a connected socket hears of. Null: nothing (the path, not the peer). */
