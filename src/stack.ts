@@ -224,6 +224,11 @@ export class Stack implements Machine {
     this.routes.add({ prefix, gateway, interfaceIndex: via.index })
   }
 
+  /** Runs `machine` with this host's own, after them. */
+  attach(machine: Machine): void {
+    this.machines.push(machine)
+  }
+
   deadline(): Micros {
     if (this.closed) return NEVER
     let least = NEVER
