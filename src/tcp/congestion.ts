@@ -45,7 +45,7 @@ export interface AckSample {
 
 export interface CongestionControl {
   readonly name: string
-  /** Data was acknowledged outside recovery while the window was used: grow `window.cwnd`. */
+  /** Data was acknowledged outside recovery, and the window or the pacing rate held the sender back: grow `window.cwnd`. */
   acknowledged(window: CongestionWindow, sample: AckSample): void
   /** Loss was found: the new ssthresh in bytes. Recovery moves cwnd there. */
   reduce(window: CongestionWindow, flight: number, now: Micros): number
@@ -55,8 +55,8 @@ export interface CongestionControl {
   undone(window: CongestionWindow, now: Micros): void
   /** The connection was idle for longer than a time-out (RFC 9293 §3.8.2, RFC 7661): cwnd has been lowered. */
   restarted(window: CongestionWindow, now: Micros): void
-  /** Bytes a second to pace at; 0: as fast as the window allows. */
-  pacingRate(window: CongestionWindow, srtt: Micros): number
+  /** Payload bytes a second to pace at (pacing.ts), asked for each segment; 0, or no such method: as fast as the window allows. */
+  pacingRate?(window: CongestionWindow, srtt: Micros): number
 }
 
 /** A window that never moves: for tests, and for links whose rate is known. */
@@ -86,10 +86,6 @@ export class FixedWindow implements CongestionControl {
   restarted(window: CongestionWindow): void {
     window.cwnd = this.bytes
   }
-
-  pacingRate(): number {
-    return 0
-  }
 }
 
 /** HyStart++ (RFC 9406): leaves slow start when the round-trip time grows, before packets are lost. */
@@ -108,11 +104,16 @@ export class HyStart {
   private samples = 0
   private conservativeRounds = 0
   private conservative = false
+  private readonly mostSegments: number
+
+  /** RFC 9406 §4.3: without pacing, no more than eight segments' growth for one acknowledgment; with it, any. */
+  constructor(mostSegments = 8) {
+    this.mostSegments = mostSegments
+  }
 
   /** Grows cwnd by slow start, or by conservative slow start, and sets ssthresh when it is time to leave. */
   grow(window: CongestionWindow, sample: AckSample): void {
-    // RFC 9406 §4.3: without pacing, no more than eight segments' growth for one acknowledgment.
-    const growth = Math.min(sample.acked, 8 * window.mss)
+    const growth = Math.min(sample.acked, this.mostSegments * window.mss)
     // RFC 9406 §4.2: for the first slow start; a later one knows from ssthresh where to end.
     if (window.ssthresh !== Number.POSITIVE_INFINITY) {
       window.cwnd += growth

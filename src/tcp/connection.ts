@@ -115,6 +115,8 @@ export class Timers {
   timeWaitAt: Micros = NEVER
   /** Sending again what the path had no room for. */
   resumeAt: Micros = NEVER
+  /** Sending what the pacing rate held back. */
+  paceAt: Micros = NEVER
 
   least(): Micros {
     let least = this.retransmitAt
@@ -125,6 +127,7 @@ export class Timers {
     if (this.keepAliveAt < least) least = this.keepAliveAt
     if (this.timeWaitAt < least) least = this.timeWaitAt
     if (this.resumeAt < least) least = this.resumeAt
+    if (this.paceAt < least) least = this.paceAt
     return least
   }
 
@@ -137,6 +140,7 @@ export class Timers {
     this.keepAliveAt = NEVER
     this.timeWaitAt = NEVER
     this.resumeAt = NEVER
+    this.paceAt = NEVER
   }
 }
 
@@ -280,6 +284,8 @@ export class Connection {
   /** End of the round trip that is being counted. */
   roundEnd: Seq
   lastSentAt: Micros = micros(0)
+  /** When the pacing rate has room for more (pacing.ts), in microseconds and fractions of them. */
+  pacedUntil = 0
 
   // Retries.
   retransmits = 0

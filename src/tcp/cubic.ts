@@ -96,10 +96,6 @@ export class Cubic implements CongestionControl {
     this.epochAt = micros(0)
   }
 
-  pacingRate(): number {
-    return 0
-  }
-
   private beginEpoch(segments: number, ssthresh: number, now: Micros): void {
     this.epochAt = now
     this.fraction = 0

@@ -6,6 +6,7 @@ import { type Micros, NEVER } from '../time.ts'
 import { seqDiff } from '../wire/sequence.ts'
 import type { Connection, TcpState } from './connection.ts'
 import type { TcpConfig } from './environment.ts'
+import { rateOf } from './pacing.ts'
 
 /** Numbers of Linux's include/net/tcp_states.h. */
 export const TCP_STATE_NUMBERS: Readonly<Record<TcpState, number>> = {
@@ -77,6 +78,8 @@ export interface TcpInfo {
   readonly notsentBytes: number
   readonly dsackDups: number
   readonly reordSeen: number
+  /** Payload bytes a second; 0: not paced. */
+  readonly pacingRate: number
   /** Bytes. */
   readonly sndWnd: number
   readonly rcvWnd: number
@@ -125,6 +128,7 @@ export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros):
     notsentBytes: board.last === null ? sendQueue.length : Math.max(0, seqDiff(sendQueue.end, snd.nxt)),
     dsackDups: connection.dsackDuplicates,
     reordSeen: connection.reorderingEvents,
+    pacingRate: rateOf(connection),
     sndWnd: snd.wnd,
     rcvWnd: rcv.wnd,
     rcvOoopack: receiveQueue.outOfOrderBytes > 0 ? 1 : 0,

@@ -1,6 +1,5 @@
 // NewReno's window (RFC 5681, RFC 6582): slow start with HyStart++, then one segment a round trip; half on loss.
 
-import type { Micros } from '../time.ts'
 import { type AckSample, type CongestionControl, type CongestionWindow, HyStart } from './congestion.ts'
 
 export class NewReno implements CongestionControl {
@@ -38,9 +37,5 @@ export class NewReno implements CongestionControl {
 
   restarted(): void {
     this.counted = 0
-  }
-
-  pacingRate(_window: CongestionWindow, _srtt: Micros): number {
-    return 0
   }
 }

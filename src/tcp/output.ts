@@ -12,6 +12,7 @@ import { initialWindow } from './congestion.ts'
 import { type Connection, isSynchronized } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
 import { announcedMss, forbidsFragments, resendTooBig, syncMss } from './mss.ts'
+import { burstBytes, chargePacing, isHeldBack } from './pacing.ts'
 import type { SentSegment } from './scoreboard.ts'
 import { armPersist, armProbe, armRetransmit } from './timers.ts'
 import { timestampOf } from './timestamp.ts'
@@ -58,7 +59,8 @@ function sendText(env: TcpEnvironment, connection: Connection, now: Micros): voi
 function restartAfterIdle(connection: Connection, now: Micros): void {
   const { control, lastSentAt, rtt, sendQueue, snd, window } = connection
   if (lastSentAt === 0 || seqDiff(sendQueue.end, snd.nxt) <= 0) return
-  let idle = now - lastSentAt
+  // A pause that pacing made is none.
+  let idle = now - Math.max(lastSentAt, connection.pacedUntil)
   if (idle <= rtt.rto) return
   const least = Math.min(initialWindow(snd.mss), window.cwnd)
   window.ssthresh = Math.max(window.ssthresh, Math.floor((3 * window.cwnd) / 4))
@@ -133,8 +135,8 @@ export function sendReset(env: TcpEnvironment, connection: Connection, now: Micr
 function sendLost(env: TcpEnvironment, connection: Connection, now: Micros): void {
   const { board, window } = connection
   for (let segment = board.nextLost(); segment !== null; segment = board.nextLost()) {
-    const allowance = window.cwnd - board.flight
-    if (allowance <= 0) return
+    const allowance = Math.min(window.cwnd - board.flight, burstBytes(connection))
+    if (allowance <= 0 || isHeldBack(connection, now)) return
     const { mss } = connection.snd
     // Whole segments only: part of one would leave a small one behind.
     const room = Math.max(mss, Math.floor(allowance / mss) * mss)
@@ -165,7 +167,7 @@ function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void
   for (;;) {
     const pending = seqDiff(connection.sendQueue.end, snd.nxt)
     const finDue = connection.sendQueue.finQueued && !connection.finSent
-    if (pending <= 0 && !finDue) break
+    if ((pending <= 0 && !finDue) || isHeldBack(connection, now)) break
     const usable = seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt)
     // One segment may always go: cwnd is less than it where the path takes larger ones again, or a program fixed it so.
     const allowed = Math.max(window.cwnd - board.flight, board.flight === 0 ? snd.mss : 0)
@@ -182,14 +184,14 @@ function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void
   const { finQueued } = connection.sendQueue
   const blocked = seqDiff(connection.sendQueue.end, snd.nxt) > 0 || (finQueued && !connection.finSent)
   connection.overrideOwed = false
-  if (blocked && snd.una === snd.nxt && !sent) armPersist(connection, now)
+  if (blocked && snd.una === snd.nxt && !sent && connection.timers.paceAt === NEVER) armPersist(connection, now)
   if (sent) armProbe(connection, now)
 }
 
 /** How many bytes of new data to send now; 0: none yet. Silly windows, Nagle and cork decide (RFC 9293 §3.8.6.2.1, §3.7.4). */
 function chooseLength(connection: Connection, pending: number, usable: number, allowed: number): number {
   const { options: settings, sendQueue, snd } = connection
-  const most = Math.min(pending, usable, Math.max(allowed, 0), SUPER_SEGMENT)
+  const most = Math.min(pending, usable, Math.max(allowed, 0), SUPER_SEGMENT, burstBytes(connection))
   if (most <= 0) return 0
   if (most >= snd.mss) return most - (most < pending || settings.cork ? most % snd.mss : mssRemainder(connection, most))
   const isAll = most === pending
@@ -239,6 +241,7 @@ function sendRange(env: TcpEnvironment, connection: Connection, start: Seq, end:
   const dataEnd = seqMin(end, sendQueue.end)
   const length = Math.max(0, seqDiff(dataEnd, start))
   if (length > 0) sendQueue.lend(packet, start, length)
+  chargePacing(connection, length, now)
   const hasFin = connection.finSent && seqAfter(end, sendQueue.end)
   let flags = ACK
   if (hasFin) flags |= FIN

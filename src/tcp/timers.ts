@@ -83,6 +83,10 @@ export function runTimers(env: TcpEnvironment, connection: Connection, now: Micr
     if (connection.wantsRoom) env.notify(connection, EVENT_WRITABLE)
     env.owe(connection)
   }
+  if (timers.paceAt <= now) {
+    timers.paceAt = NEVER
+    env.owe(connection)
+  }
   if (timers.reorderAt <= now) {
     timers.reorderAt = NEVER
     reorderTimeout(env, connection, now)
@@ -136,6 +140,8 @@ function tailLossProbe(env: TcpEnvironment, connection: Connection, now: Micros)
   const { board, timers } = connection
   timers.probeAt = NEVER
   if (connection.phase !== 'open' || board.last === null || connection.tlpEnd !== null) return
+  // There is more to send, and pacing will: the end of that is the tail.
+  if (timers.paceAt !== NEVER) return armProbe(connection, now)
   env.counters.TcpExtTCPLossProbes++
   connection.tlpOwed = true
   armRetransmit(connection, now)
