@@ -82,6 +82,7 @@ export class Drops {
   tcpBadAck = 0
   tcpNoAck = 0
   tcpOldTimestamp = 0
+  tcpNoTimestamp = 0
   tcpUnexpectedSyn = 0
   tcpResetOutOfPlace = 0
   tcpAfterClose = 0

@@ -30,6 +30,8 @@ import {
 } from './script.ts'
 
 const INBOUND_TTL = 255
+/** With the two NOPs before them. */
+const TIMESTAMPS_LENGTH = 12
 
 /** The whole IP packet. A string: what is wrong with the script. */
 export function buildPacket(packet: ScriptPacket, flow: Flow, scaledEcho: boolean): Uint8Array | string {
@@ -134,12 +136,18 @@ function buildIcmp(ip: IpInfo, body: IcmpBody, flow: Flow): Uint8Array {
 function writeQuote(octets: Octets, at: number, quote: NonNullable<IcmpBody['quote']>, flow: Flow): void {
   const transport = at + headerBytes(flow)
   const protocol = quote.kind === 'tcp' ? PROTOCOL_TCP : PROTOCOL_UDP
-  const payload = quote.kind === 'udp' ? UDP_HEADER + quote.length : TCP_HEADER
+  const payload = quote.kind === 'tcp' ? TCP_HEADER + quotedBytes(quote.length, flow) : UDP_HEADER + quote.length
   writeIpHeader(octets, at, {}, flow, protocol, payload, true)
   octets.view.setUint16(transport, flow.localPort)
   octets.view.setUint16(transport + 2, flow.remotePort)
   if (quote.kind === 'tcp') octets.view.setInt32(transport + 4, flow.localToWire(quote.seq))
   else octets.view.setUint16(transport + 4, payload)
+}
+
+/** The payload of a quoted segment: where the script does not say, it was a full one. */
+function quotedBytes(stated: number | null, { connection }: Flow): number {
+  if (stated !== null || connection === null) return stated ?? 0
+  return connection.snd.mss + (connection.timestampsOn ? TIMESTAMPS_LENGTH : 0)
 }
 
 function finish(

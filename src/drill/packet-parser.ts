@@ -265,11 +265,12 @@ function parseQuote(tokens: Tokens): IcmpBody['quote'] {
     quote = { kind, length: parseLength(tokens) }
   } else {
     const seq = tokens.number('a sequence number')
+    let length: number | null = null
     if (tokens.accept(':')) {
       tokens.number('a sequence number')
-      parseLength(tokens)
+      length = parseLength(tokens)
     }
-    quote = { kind: 'tcp', seq }
+    quote = { kind: 'tcp', seq, length }
   }
   tokens.expect(']')
   return quote

@@ -91,7 +91,7 @@ export interface IcmpBody {
   readonly id: number | null
   /** What is quoted. */
   readonly quote:
-    | { readonly kind: 'tcp'; readonly seq: number }
+    | { readonly kind: 'tcp'; readonly seq: number; readonly length: number | null }
     | { readonly kind: 'udp' | 'raw'; readonly length: number }
     | null
 }

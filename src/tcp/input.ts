@@ -136,6 +136,10 @@ function checkSequence(
     answerInvalid(env, connection, segment, size, now)
     return 'tcpOldTimestamp'
   }
+  if (connection.timestampsOn && !segment.options.timestamps && !segment.has(RST) && !segment.has(SYN)) {
+    // RFC 7323 §3.2: silently. A SYN is of another connection, and gets its challenge: the peer may have started anew.
+    return 'tcpNoTimestamp'
+  }
   if (!isAcceptable(segment.seq, size, rcv.nxt, rcv.wnd)) {
     if (segment.has(RST)) return 'tcpOutOfWindow'
     if (state === 'TIME-WAIT' && segment.has(FIN)) {

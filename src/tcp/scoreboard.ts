@@ -180,9 +180,10 @@ export class Scoreboard {
     this.known = blocks
   }
 
-  /** Without SACK: a duplicate ACK says that something else arrived (RFC 5681 §3.2). Returns the bytes counted. */
+  /** Without SACK: a duplicate ACK says that something behind the first segment arrived (RFC 5681 §3.2). Returns the bytes counted. */
   assume(bytes: number): number {
-    const most = this.first === null ? 0 : this.outstanding - this.lostBytes - this.first.length
+    // A super-segment may be first: one segment of it is the hole.
+    const most = this.first === null ? 0 : this.outstanding - this.lostBytes - Math.min(this.first.length, bytes)
     const counted = Math.max(0, Math.min(bytes, most - this.assumedBytes))
     this.assumedBytes += counted
     return counted

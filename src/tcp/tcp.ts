@@ -200,7 +200,17 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
       connection.outputQueued = false
       transmit(this, connection, now)
     }
+    this.boundTimeWait()
     this.tellOwners()
+  }
+
+  /** After the output: also one that may not stay has acknowledged the peer's FIN. */
+  private boundTimeWait(): void {
+    for (const oldest of this.timeWaiting) {
+      if (this.timeWaiting.size <= this.config.timeWaitLimit) return
+      this.counters.TcpExtTCPTimeWaitOverflow++
+      this.close(oldest, null)
+    }
   }
 
   // TcpEnvironment
@@ -277,11 +287,6 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     connection.sendQueue.clear()
     this.counters.TcpExtTW++
     this.timeWaiting.add(connection)
-    if (this.timeWaiting.size > this.config.timeWaitLimit) {
-      const [oldest] = this.timeWaiting
-      this.counters.TcpExtTCPTimeWaitOverflow++
-      this.close(oldest!, null)
-    }
     this.owe(connection)
     this.schedule(connection)
   }

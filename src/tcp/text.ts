@@ -40,7 +40,11 @@ export function takeText(
     return 'tcpAfterClose'
   }
   const outcome = segment.length > 0 ? keepText(env, connection, segment, packet, now) : 'handled'
-  if (segment.has(FIN)) connection.rcv.finAt = seqAdd(segment.seq, segment.length)
+  if (segment.has(FIN)) {
+    connection.rcv.finAt = seqAdd(segment.seq, segment.length)
+    // RFC 5681 §4.2: at once, so that the sender learns of the hole.
+    if (connection.rcv.finAt !== connection.rcv.nxt) acknowledgeAtOnce(env, connection)
+  }
   takeFin(env, connection, now)
   return outcome
 }

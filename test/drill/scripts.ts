@@ -10,7 +10,7 @@ export interface ScriptFile {
   readonly text: string
 }
 
-/** All of them but those that wait in pending/. */
+/** All of them. */
 export function scriptFiles(): ScriptFile[] {
   return readdirSync(FOLDER)
     .filter((name) => name.endsWith('.pkt'))
