@@ -13,6 +13,10 @@ import { framesBench } from './frames.ts'
 import { memoryBench } from './memory.ts'
 import { packetsBench } from './packets.ts'
 import { tapBench } from './tap.ts'
+import { tcpBench } from './tcp.ts'
+import { tcpConnectionsBench } from './tcp-connections.ts'
+import { tcpPathsBench } from './tcp-paths.ts'
+import { tcpTapBench } from './tcp-tap.ts'
 import { udpBench } from './udp.ts'
 
 const BENCHES: readonly Bench[] = [
@@ -23,6 +27,10 @@ const BENCHES: readonly Bench[] = [
   memoryBench,
   tapBench,
   framesBench,
+  tcpBench,
+  tcpTapBench,
+  tcpPathsBench,
+  tcpConnectionsBench,
 ]
 const EXIT_OK = 0
 const EXIT_MISSED = 1

@@ -39,7 +39,18 @@ describe('npm run bench', () => {
     expect(status).toBe(2)
     expect(stdout).toBe('')
     expect(stderr).toContain("'speed' is not a bench")
-    for (const name of ['checksum', 'buffers', 'packets', 'udp', 'memory', 'tap', 'frames']) {
+    for (const name of [
+      'checksum',
+      'buffers',
+      'packets',
+      'udp',
+      'memory',
+      'tap',
+      'frames',
+      'tcp',
+      'tcp-tap',
+      'tcp-paths',
+    ]) {
       expect(stderr).toContain(`\n  ${name} `)
     }
   })

@@ -1,0 +1,146 @@
+// Bulk transfers between two stacks in this process, beside node:net over the kernel's loopback in this process too.
+
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import type { Offloads } from '../src/link/device.ts'
+import type { Bench, Figure, Result } from './figure.ts'
+import { CHUNK, Flow, TcpPair } from './tcp-pair.ts'
+import { median } from './timing.ts'
+
+const ROUNDS = 9
+const ROUND_MILLIS = 250
+const WARMUP_MILLIS = 1_000
+const LEAST_GIGABITS = 4
+const LEAST_RATIO = 0.22
+const LEAST_SUPER_RATIO = 1
+const SUPER: Offloads = { checksum: true, segmentBytes: 65_536 }
+
+interface Contestant {
+  readonly name: string
+  /** Runs for some time and returns gigabits a second. */
+  run(millis: number): Promise<number> | number
+  close(): void
+}
+
+export const tcpBench: Bench = {
+  name: 'tcp',
+  summary: 'bulk between two stacks in one process, beside node:net over loopback',
+  run: tcp,
+}
+
+async function tcp(): Promise<Result> {
+  const contestants = [
+    inMemory('MTU 1,500, every checksum', 1_500),
+    inMemory('MTU 9,000, every checksum', 9_000),
+    inMemory('MTU 1,500, super-segments', 1_500, SUPER),
+    await kernelLoopback(),
+  ]
+  const rates = contestants.map(() => [] as number[])
+  for (const contestant of contestants) await contestant.run(WARMUP_MILLIS)
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, contestant] of contestants.entries()) rates[index]!.push(await contestant.run(ROUND_MILLIS))
+  }
+  for (const contestant of contestants) contestant.close()
+  const [standard, jumbo, superSegments, kernel] = rates.map(median) as [number, number, number, number]
+  const ratio = (index: number): number => median(rates[index]!.map((rate, round) => rate / rates[3]![round]!))
+  return {
+    figures: [
+      gigabits(contestants[0]!.name, standard, LEAST_GIGABITS),
+      gigabits(contestants[1]!.name, jumbo),
+      gigabits(contestants[2]!.name, superSegments),
+      gigabits(contestants[3]!.name, kernel),
+      { what: 'MTU 1,500 to node:net', value: ratio(0), unit: '×', bound: { atLeast: LEAST_RATIO } },
+      { what: 'MTU 9,000 to node:net', value: ratio(1), unit: '×' },
+      { what: 'super-segments to node:net', value: ratio(2), unit: '×', bound: { atLeast: LEAST_SUPER_RATIO } },
+    ],
+    notes: [
+      `Writes and reads of ${CHUNK.toLocaleString('en-US')} bytes, both ends and all between in one thread; ${ROUNDS} rounds of ${ROUND_MILLIS} ms in turns; ratios are medians of the rounds' ratios.`,
+      'Over the cable each segment has its checksum computed by the sender and verified by the receiver; with super-segments nobody does, as on the kernel’s loopback.',
+      'node:net reads into one array of its own (onread), which is its fastest way.',
+    ],
+    skipped: '',
+  }
+}
+
+const gigabits = (what: string, value: number, atLeast?: number): Figure => ({
+  what,
+  value,
+  unit: 'Gbit/s',
+  ...(atLeast !== undefined && { bound: { atLeast } }),
+})
+
+function inMemory(name: string, mtu: number, offloads?: Offloads): Contestant {
+  const pair = new TcpPair({ mtu, ...(offloads !== undefined && { offloads }) })
+  const ends = pair.connect()
+  const flow = new Flow(pair, ends)
+  return {
+    name,
+    run(millis) {
+      const start = performance.now()
+      const before = flow.arrived
+      let turns = 0
+      flow.run(() => (++turns & 15) === 0 && performance.now() - start >= millis)
+      flow.finish()
+      return ((flow.arrived - before) * 8) / (performance.now() - start) / 1e6
+    },
+    close() {
+      const { from, to } = pair
+      if (from.counters.TcpRetransSegs !== 0) throw new Error(`segments were sent again (${name})`)
+      if (to.counters.TcpInErrs !== 0) throw new Error(`segments were dropped (${name})`)
+      pair.closeAll([ends])
+      pair.close()
+    },
+  }
+}
+
+async function kernelLoopback(): Promise<Contestant> {
+  let arrived = 0
+  const buffer = Buffer.alloc(CHUNK)
+  const server = createServer({ noDelay: false })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const accepted = once(server, 'connection') as Promise<[Socket]>
+  // The reader is the one that connects, for only there node:net reads into an array of the program's.
+  const reader = connect({
+    port,
+    host: '127.0.0.1',
+    onread: {
+      buffer,
+      callback(count) {
+        arrived += count
+        return true
+      },
+    },
+  })
+  await once(reader, 'connect')
+  const [writer] = await accepted
+  const chunk = Buffer.alloc(CHUNK, 0x5a)
+  let going = false
+  let sent = 0
+  const pump = (): void => {
+    while (going) {
+      sent += CHUNK
+      if (!writer.write(chunk)) return
+    }
+  }
+  writer.on('drain', pump)
+  return {
+    name: 'node:net over the kernel’s loopback',
+    async run(millis) {
+      const start = performance.now()
+      const before = arrived
+      going = true
+      pump()
+      await new Promise((resolve) => setTimeout(resolve, millis))
+      going = false
+      while (arrived < sent) await new Promise((resolve) => setImmediate(resolve))
+      return ((arrived - before) * 8) / (performance.now() - start) / 1e6
+    },
+    close() {
+      reader.destroy()
+      writer.destroy()
+      server.close()
+    },
+  }
+}
