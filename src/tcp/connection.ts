@@ -160,6 +160,8 @@ export interface ConnectionOptions {
   /** Upper bounds of the buffers, which tune themselves below them. */
   receiveBytes: number
   sendBytes: number
+  /** Makes the congestion control; null: the stack's (Linux's TCP_CONGESTION). */
+  congestionControl: (() => CongestionControl) | null
 }
 
 /** Who holds the connection: a socket. Told from Tcp.poll, after the batch. */
@@ -206,7 +208,7 @@ export class Connection {
   readonly rcv = new ReceiveVariables()
   readonly rtt = new RttEstimator()
   readonly window: CongestionWindow
-  readonly control: CongestionControl
+  control: CongestionControl
   readonly timers = new Timers()
   readonly options: ConnectionOptions
   readonly pool: PagePool

@@ -24,6 +24,7 @@ export const DEFAULT_CONNECTION_OPTIONS: ConnectionOptions = {
   trafficClass: 0,
   receiveBytes: MOST_RECEIVE_BYTES,
   sendBytes: 6 * 1_024 * 1_024,
+  congestionControl: null,
 }
 
 /** What a send buffer begins with; it grows with the congestion window. */
@@ -161,7 +162,7 @@ export function make(
     way,
     pool: tcp.pool,
     options,
-    control: tcp.congestionControl(),
+    control: (options.congestionControl ?? tcp.congestionControl)(),
     tsOffset: tcp.timestampOffset(ends),
     receiveLimit: Math.min(FIRST_RECEIVE_BYTES, options.receiveBytes),
     sendLimit: Math.min(FIRST_SEND_BYTES, options.sendBytes),
@@ -188,6 +189,9 @@ function clash(a: Listener, b: Listener): boolean {
 /** Sets options of a connection that exists: timers are armed, and what waited for more bytes may go (RFC 9293 §3.7.4). */
 export function setOptions(tcp: Tcp, connection: Connection, options: Partial<ConnectionOptions>, now: Micros): void {
   Object.assign(connection.options, options)
+  // The new one begins with the window that the old one leaves.
+  if (options.congestionControl !== undefined)
+    connection.control = (options.congestionControl ?? tcp.congestionControl)()
   armKeepAlive(connection, now)
   tcp.schedule(connection)
   tcp.owe(connection)
