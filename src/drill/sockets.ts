@@ -4,7 +4,7 @@
 import { NetError } from '../errors.ts'
 import type { Stack } from '../stack.ts'
 import type { ConnectionOptions } from '../tcp/connection.ts'
-import { connect, letGo, listen, shutdownWrite, unlisten } from '../tcp/open.ts'
+import { connect, letGo, listen, shutdownRead, shutdownWrite, unlisten } from '../tcp/open.ts'
 import { micros } from '../time.ts'
 import { type Descriptor, lowestFree, TcpDescriptor, UdpDescriptor } from './descriptors.ts'
 import { type Addresses, Flow } from './flow.ts'
@@ -240,7 +240,7 @@ export class Sockets {
     }
     if (how !== 1) {
       descriptor.shutForReading = true
-      connection.readShut = true
+      shutdownRead(this.stack.tcp, connection)
     }
     return done(0)
   }

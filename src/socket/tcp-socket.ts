@@ -3,7 +3,16 @@
 import { NetError, type NetErrorCode } from '../errors.ts'
 import type { Stack } from '../stack.ts'
 import { type Connection, type ConnectionOptions, type ConnectionOwner, canSend } from '../tcp/connection.ts'
-import { type ConnectOptions, connect, letGo, retryLater, setOptions, shutdownWrite, writeRoom } from '../tcp/open.ts'
+import {
+  type ConnectOptions,
+  connect,
+  letGo,
+  retryLater,
+  setOptions,
+  shutdownRead,
+  shutdownWrite,
+  writeRoom,
+} from '../tcp/open.ts'
 import { tuneReceiveBuffer, windowUpdateDue } from '../tcp/window.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { Waiters } from './waiters.ts'
@@ -94,9 +103,10 @@ export class TcpSocket implements ConnectionOwner {
     return count
   }
 
-  /** Whether the peer has finished, and everything was read. */
+  /** Whether the peer has finished, and everything was read; or nothing will be read any more. */
   get atEnd(): boolean {
-    return this.connection.rcv.finSeen && this.connection.receiveQueue.available === 0
+    const { rcv, readShut, receiveQueue } = this.connection
+    return (rcv.finSeen || readShut) && receiveQueue.available === 0
   }
 
   /** Copies all bytes into the send buffer, waiting for room; they are sent as windows allow. Rejects with NetError: EPIPE, ECONNRESET … */
@@ -132,10 +142,19 @@ export class TcpSocket implements ConnectionOwner {
     }
   }
 
-  /** Sends FIN after what was written: the peer reads to an end; reading goes on. */
-  shutdown(): void {
-    shutdownWrite(this.stack.tcp, this.connection)
-    this.stack.onWork?.()
+  /**
+   * Shuts one direction, or both. 'write' sends FIN after what was written: the peer reads to an end; reading goes on.
+   * After 'read' reads give 0; what waits to be read and what the peer still sends is thrown away, and the peer does not
+   * learn of it. Of both, it learns by RST when it sends more.
+   */
+  shutdown(direction: 'read' | 'write' | 'both' = 'write'): void {
+    const { connection, stack } = this
+    if (direction !== 'read') shutdownWrite(stack.tcp, connection)
+    if (direction !== 'write') {
+      shutdownRead(stack.tcp, connection)
+      this.readers.wake()
+    }
+    stack.onWork?.()
   }
 
   /** Lets go: what was written is sent, then FIN; unread data makes it an RST. */

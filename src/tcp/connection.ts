@@ -323,7 +323,7 @@ export class Connection {
   listener: Acceptor | null = null
   interfaceIndex = 0
   owner: ConnectionOwner | null = null
-  /** The program reads no more: unread data is dropped, new data answered by RST once it closed. */
+  /** The program reads no more: what comes is acknowledged and thrown away, or answered by RST once it writes no more either. */
   readShut = false
   /** Nobody holds it any more: it lives on until it is closed in order. */
   orphaned = false

@@ -5,12 +5,12 @@ import { NetError } from '../errors.ts'
 import { codeOfNoWay, type Way } from '../ip/seams.ts'
 import { after, type Micros, millis, NEVER, seconds } from '../time.ts'
 import { anyAddress, type IpAddress } from '../wire/address.ts'
-import { Connection, type ConnectionOptions, canSend, setState } from './connection.ts'
+import { Connection, type ConnectionOptions, canSend, isSynchronized, setState } from './connection.ts'
 import { Listener, type ListenOptions } from './listener.ts'
 import type { SegmentEnds, Tcp } from './tcp.ts'
 import { QUICK_ACKS } from './text.ts'
 import { armKeepAlive } from './timers.ts'
-import { FIRST_RECEIVE_BYTES, MOST_RECEIVE_BYTES, windowScaleFor } from './window.ts'
+import { FIRST_RECEIVE_BYTES, MOST_RECEIVE_BYTES, windowScaleFor, windowUpdateDue } from './window.ts'
 
 export const DEFAULT_CONNECTION_OPTIONS: ConnectionOptions = {
   noDelay: false,
@@ -118,6 +118,16 @@ export function shutdownWrite(tcp: Tcp, connection: Connection): void {
   if (state === 'ESTABLISHED') setState(connection, 'FIN-WAIT-1')
   else if (state === 'CLOSE-WAIT') setState(connection, 'LAST-ACK')
   tcp.owe(connection)
+}
+
+/** The program reads no more: what waits is thrown away, and so is what comes, acknowledged but unread. */
+export function shutdownRead(tcp: Tcp, connection: Connection): void {
+  connection.readShut = true
+  tcp.forget(connection)
+  if (isSynchronized(connection.state) && windowUpdateDue(connection)) {
+    connection.ackNow = true
+    tcp.owe(connection)
+  }
 }
 
 /** Nobody holds the connection any more: it ends in order, or by RST where unread data would be lost (RFC 2525 §2.17). */

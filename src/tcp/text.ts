@@ -33,10 +33,10 @@ export function takeText(
     // The peer's FIN was seen: nothing can follow it.
     return segment.length > 0 ? 'tcpAfterClose' : 'handled'
   }
-  if (segment.length > 0 && connection.orphaned) {
-    // RFC 1122 §4.2.2.13: data for a program that is gone is lost, and the peer must know.
+  if (segment.length > 0 && isClosed(connection)) {
+    // RFC 9293 SHLD-3: data for a program that is gone is lost, and the peer must know.
     env.counters.TcpExtTCPAbortOnData++
-    env.abort(connection, now)
+    env.abort(connection, now, connection.orphaned ? 'ECONNABORTED' : 'ECONNRESET')
     return 'tcpAfterClose'
   }
   const outcome = segment.length > 0 ? keepText(env, connection, segment, packet, now) : 'handled'
@@ -48,6 +48,10 @@ export function takeText(
   takeFin(env, connection, now)
   return outcome
 }
+
+/** The program let go of it, or shut both directions. */
+const isClosed = ({ orphaned, readShut, sendQueue }: Connection): boolean =>
+  orphaned || (readShut && sendQueue.finQueued)
 
 function keepText(env: TcpEnvironment, connection: Connection, segment: Segment, packet: Packet, now: Micros): Outcome {
   const { rcv, receiveQueue } = connection

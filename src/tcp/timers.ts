@@ -15,6 +15,9 @@ const WORST_DELAYED_ACK = millis(200)
 /** RFC 8985 §7.2: without a round-trip time. */
 const FIRST_PROBE = millis(1_000)
 
+/** Linux's tcp(7): a ceiling of 200 milliseconds on the time for which output is corked. */
+const MOST_CORKED = millis(200)
+
 export function armRetransmit(connection: Connection, now: Micros): void {
   const { options, rtt, timers, unackedSince } = connection
   timers.retransmitAt = after(now, rtt.rto)
@@ -52,10 +55,11 @@ export function armProbe(connection: Connection, now: Micros): void {
   timers.probeAt = at < timers.retransmitAt ? at : timers.retransmitAt
 }
 
-/** RFC 9293 §3.8.6.1: the first probe after a retransmission time-out. */
+/** RFC 9293 §3.8.6.1: the first probe after a retransmission time-out. What only the cork holds back waits no longer than Linux lets it. */
 export function armPersist(connection: Connection, now: Micros): void {
-  if (connection.timers.persistAt !== NEVER || connection.timers.retransmitAt !== NEVER) return
-  connection.timers.persistAt = after(now, connection.rtt.rto)
+  const { options, rtt, snd, timers } = connection
+  if (timers.persistAt !== NEVER || timers.retransmitAt !== NEVER) return
+  timers.persistAt = after(now, options.cork && snd.wnd > 0 ? micros(Math.min(rtt.rto, MOST_CORKED)) : rtt.rto)
 }
 
 export function armDelayedAck(env: TcpEnvironment, connection: Connection, now: Micros): void {

@@ -177,6 +177,48 @@ describe('closing', () => {
     }),
   )
 
+  test('shutdown of reading wakes who reads, throws away what comes, and holds no writer back', () =>
+    withTwo(async (two) => {
+      const [client, server] = await pair(two)
+      const waiting = client.read(new Uint8Array(4))
+      client.shutdown('read')
+      expect(await waiting).toBe(0)
+      await server.write(new Uint8Array(3_000_000))
+      await server.flush()
+      expect(await client.read(new Uint8Array(4))).toBe(0)
+      expect([client.connection.receiveQueue.chargedBytes, client.connection.bytesReceived]).toEqual([0, 3_000_000])
+      await client.write(text('still here'))
+      client.shutdown()
+      expect(await readAll(server)).toBe(10)
+      client.close()
+      server.close()
+      await two.world.sleep(millis(100))
+      expect([client.connection.error, server.connection.error]).toEqual([null, null])
+    }))
+
+  test('shutdown of reading forgets what was not read, and a full window opens', () =>
+    withTwo(async (two) => {
+      const [client, server] = await pair(two, { receiveBytes: 50_000 })
+      const writing = client.write(new Uint8Array(1_000_000)).then(() => client.flush())
+      await two.world.sleep(seconds(2))
+      expect(server.connection.rcv.wnd).toBeLessThan(1_460)
+      server.shutdown('read')
+      expect(await server.read(new Uint8Array(4))).toBe(0)
+      await writing
+      client.close()
+      server.close()
+    }))
+
+  test('shutdown of both directions answers more data by RST (RFC 9293 SHLD-3)', () =>
+    withTwo(async (two) => {
+      const [client, server] = await pair(two)
+      server.shutdown('both')
+      expect(await readAll(client)).toBe(0)
+      await client.write(text('to nobody'))
+      await two.world.sleep(millis(50))
+      expect([client.connection.error, server.connection.error]).toEqual(['EPIPE', 'ECONNRESET'])
+    }))
+
   test('both at once: CLOSING, TIME-WAIT, and nothing left after 2 MSL', () =>
     withTwo(async (two) => {
       const sockets = await pair(two)
