@@ -98,7 +98,7 @@ export class PacketCapture implements CaptureSink {
     const at = writer.packet(fields)
     if (at < 0) return -1
     packet.copyTo(0, fields.capturedLength, writer.bytes, at)
-    if (packet.checksum === 'partial' && packet.segmentBytes === 0) completeChecksum(packet, writer.bytes, at)
+    if (packet.checksum === 'partial') completeChecksum(packet, writer.bytes, at)
     return writer.packets
   }
 
@@ -110,7 +110,7 @@ export class PacketCapture implements CaptureSink {
 /** Where UDP keeps its checksum: there 0 means that there is none (RFC 768). */
 const UDP_CHECKSUM_AT = 6
 
-/** Finishes the checksum in the copy at `at`: the packet itself stays partial, for the device to complete. */
+/** Finishes the checksum in the copy at `at`, of a super-segment as if it were one segment: the packet itself stays partial, for the device to complete. */
 function completeChecksum(packet: Packet, bytes: Uint8Array, at: number): void {
   const { page, data, tail, checksumStart, checksumField } = packet
   // A host may be told nonsense by the far side of a TAP: then the bytes stay as they came.

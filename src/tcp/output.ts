@@ -191,7 +191,8 @@ function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void
 /** How many bytes of new data to send now; 0: none yet. Silly windows, Nagle and cork decide (RFC 9293 §3.8.6.2.1, §3.7.4). */
 function chooseLength(connection: Connection, pending: number, usable: number, allowed: number): number {
   const { options: settings, sendQueue, snd } = connection
-  const most = Math.min(pending, usable, Math.max(allowed, 0), SUPER_SEGMENT, burstBytes(connection))
+  const longest = Math.max(SUPER_SEGMENT, snd.mss)
+  const most = Math.min(pending, usable, Math.max(allowed, 0), longest, burstBytes(connection))
   if (most <= 0) return 0
   if (most >= snd.mss) return most - (most < pending || settings.cork ? most % snd.mss : mssRemainder(connection, most))
   const isAll = most === pending

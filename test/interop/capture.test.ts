@@ -10,6 +10,7 @@ import { readCapture } from '../../src/capture/pcapng-reader.ts'
 import { PcapngWriter } from '../../src/capture/pcapng-writer.ts'
 import { dumpLines } from '../../src/node/dump.ts'
 import { GOLDEN, GOLDEN_SECONDS, goldenPath } from '../capture/golden.ts'
+import { Captures } from '../support/hourglass.ts'
 import { needTool, runTool } from '../support/tools.ts'
 
 const CHECKS = ['ip.check_checksum:TRUE', 'udp.check_checksum:TRUE', 'tcp.check_checksum:TRUE'].flatMap((option) => [
@@ -43,6 +44,12 @@ describe.skipIf(!needTool('tshark'))('tshark reading our captures', () => {
     const path = join(folder, 'flipped.pcapng')
     writeFileSync(path, bytes)
     expect(rows(tshark('-r', path, ...CHECKS, '-Y', 'udp.checksum.status == "Bad"'))).toHaveLength(1)
+    const captures = new Captures()
+    writeFileSync(captures.path(), readFileSync(goldenPath('udp-drops.pcapng')))
+    expect(captures.check()).toMatchObject({ files: 1, packets: 6, wrong: [] })
+    writeFileSync(captures.path(), bytes)
+    expect(captures.check()).toMatchObject({ files: 2, packets: 12, wrong: [expect.stringContaining('UDP CHECKSUM INCORRECT')] })
+    captures.remove()
   })
 
   it('shows stamps to the nanosecond, interface names, directions and all comments', () => {

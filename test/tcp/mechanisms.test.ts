@@ -64,6 +64,17 @@ describe('path MTU', () => {
     }),
   )
 
+  test('segments as large as an MTU of 65,521 allows are sent, larger ones than a super-segment otherwise is', () =>
+    inRunningWorld(async (world) => {
+      const [a, b] = [world.host('a'), world.host('b')]
+      const cable = world.cable({ mtu: 65_521 })
+      world.attach(a, cable.a, { addresses: ['10.0.0.1/24'], linkLocal: false })
+      world.attach(b, cable.b, { addresses: ['10.0.0.2/24'], linkLocal: false })
+      const { connection } = await carry(a, b, '10.0.0.2', 4_000_000)
+      expect(connection.snd.mss).toBe(65_521 - 52)
+      expect(world.now).toBeLessThan(millis(100))
+    }))
+
   test.each([
     ['10.0.0.2', 1_100, 1_064 - 52],
     ['10.0.0.2', 700, 576 - 52],
