@@ -48,7 +48,11 @@ describe.skipIf(!needTool('tshark'))('tshark reading our captures', () => {
     writeFileSync(captures.path(), readFileSync(goldenPath('udp-drops.pcapng')))
     expect(captures.check()).toMatchObject({ files: 1, packets: 6, wrong: [] })
     writeFileSync(captures.path(), bytes)
-    expect(captures.check()).toMatchObject({ files: 2, packets: 12, wrong: [expect.stringContaining('UDP CHECKSUM INCORRECT')] })
+    expect(captures.check()).toMatchObject({
+      files: 2,
+      packets: 12,
+      wrong: [expect.stringContaining('UDP CHECKSUM INCORRECT')],
+    })
     captures.remove()
   })
 
