@@ -179,14 +179,18 @@ function compareStamps(
   view: DataView,
   at: number,
   flow: Flow,
-  { stampTick, toleranceMicros }: CompareOptions,
+  { level, stampTick, toleranceMicros }: CompareOptions,
   found: string[],
 ): void {
   const live = view.getInt32(at + 2)
+  // What is echoed is the script's own number: nothing lies between the two.
+  if (stampTick > 0 || level === 'strict') same(found, 'TS ecr', option.echo, view.getUint32(at + 6))
   if (stampTick > 0) {
     const seen = flow.stampToScript(live, option.value)
-    if (Math.abs((seen - option.value) | 0) * stampTick > toleranceMicros) same(found, 'TS val', option.value, seen)
-    same(found, 'TS ecr', option.echo, view.getUint32(at + 6))
+    const late = Math.abs((seen - option.value) | 0) * stampTick
+    if (late > toleranceMicros || (level === 'strict' && late === toleranceMicros)) {
+      same(found, 'TS val', option.value, seen)
+    }
   }
   flow.learnStamp(option.value, live)
 }

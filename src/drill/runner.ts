@@ -227,6 +227,7 @@ class Runner implements ScriptHost {
       value < 0 ? (Object.entries(ERRNO).find(([, number]) => number === -value)?.[0] ?? String(-value)) : ''
     const seen = value < 0 ? `-1 ${seenErrno}` : String(value)
     const isNew = name === 'socket' || name === 'accept'
+    if (wrong !== null) fail(line, wrong)
     if (expected < 0) {
       const known = errno === null || ERRNO[errno] === -value
       if (value >= 0 || !known || expected !== -1)
@@ -236,7 +237,6 @@ class Runner implements ScriptHost {
     if (isNew && value >= 0 && this.options.exhaustive === true && this.sockets.latestNumber !== value) {
       fail(line, `${name}() = ${this.sockets.latestNumber}, ${value} was expected`)
     }
-    if (wrong !== null) fail(line, wrong)
   }
 
   /** Lets the stack do all that is due now. */

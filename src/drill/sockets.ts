@@ -24,6 +24,7 @@ export interface Outcome {
 export type Attempt = () => Outcome | null
 
 const INT_BYTES = 4
+const LINGER_BYTES = 8
 
 const done = (value: number): Outcome => ({ value, wrong: null })
 const failed = (code: string): Outcome => done(-(ERRNO[code] ?? 1))
@@ -248,7 +249,7 @@ export class Sockets {
   private setsockopt(descriptor: Descriptor, args: readonly Expression[]): Outcome {
     const name = nameOf(args[2])
     const value = setOption(this.stack, descriptor, name, optionValue(descriptor, name, args[3]))
-    return { value, wrong: wrongLength(args) }
+    return { value, wrong: wrongLength(args, name === 'SO_LINGER' ? LINGER_BYTES : INT_BYTES) }
   }
 
   private getsockopt(descriptor: Descriptor, args: readonly Expression[]): Outcome {
@@ -259,7 +260,7 @@ export class Sockets {
     if (value < 0) return done(value)
     const expected = numberOf(args[3], value)
     const wrong = expected === value ? null : `${name} is ${value}, ${expected} was expected`
-    return { value: 0, wrong: wrong ?? wrongLength(args) }
+    return { value: 0, wrong: wrong ?? wrongLength(args, INT_BYTES) }
   }
 
   private fcntl(descriptor: Descriptor, args: readonly Expression[]): Outcome {
@@ -284,6 +285,10 @@ export class Sockets {
   private poll(args: readonly Expression[], started: number): Outcome | null {
     const list = args[0]
     if (list?.kind !== 'list') throw new NotRunError('poll() without a list')
+    const { length } = list.items
+    if (numberOf(args[1], length) !== length) {
+      return { value: 0, wrong: `poll() is of ${numberOf(args[1])} descriptors, but lists ${length}` }
+    }
     let ready = 0
     const wrong: string[] = []
     for (const item of list.items) {
@@ -314,10 +319,13 @@ function optionValue(descriptor: Descriptor, name: string, expression: Expressio
   return 0
 }
 
-/** Options of one number have four bytes. */
-function wrongLength(args: readonly Expression[]): string | null {
-  const length = numberOf(args[4], INT_BYTES)
-  return args[3]?.kind !== 'list' || length === INT_BYTES ? null : `the option has ${INT_BYTES} bytes, not ${length}`
+/** What was written as a list or record has a length of its own. */
+function wrongLength(args: readonly Expression[], bytes: number): string | null {
+  const kind = args[3]?.kind
+  const length = numberOf(args[4], bytes)
+  return (kind !== 'list' && kind !== 'record') || length === bytes
+    ? null
+    : `the option has ${bytes} bytes, not ${length}`
 }
 
 function portOf(expression: Expression | undefined): number | null {

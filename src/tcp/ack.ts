@@ -37,6 +37,7 @@ export function checkAck(
     const drop = acknowledgeSyn(env, connection, segment, now)
     if (drop !== undefined) return drop
   }
+  connection.lastAckReceivedAt = now
   updateRecent(connection, segment, now)
   // The only thing that can arrive in TIME-WAIT is the peer's FIN again; the sequence check answered it.
   if (connection.state === 'TIME-WAIT') return undefined

@@ -296,6 +296,8 @@ export class Connection {
   persistBackoffs = 0
   keepAliveProbes = 0
   lastReceivedAt: Micros = micros(0)
+  lastDataReceivedAt: Micros = micros(0)
+  lastAckReceivedAt: Micros = micros(0)
   /** When the oldest unacknowledged data was first sent; NEVER: none is. */
   unackedSince: Micros = NEVER
   /** When an ACK last answered a segment without data from outside the window: two hosts must not answer each other for ever. */
@@ -341,6 +343,9 @@ export class Connection {
   bytesReceived = 0
   segmentsSent = 0
   segmentsReceived = 0
+  dataSegmentsSent = 0
+  dataSegmentsReceived = 0
+  outOfOrderSegments = 0
   totalRetransmits = 0
   dsackDuplicates = 0
   reorderingEvents = 0

@@ -30,6 +30,8 @@ export const OPTION_SACK = 2
 export const OPTION_WINDOW_SCALE = 4
 /** Linux's for "no threshold yet". */
 const INFINITE_SSTHRESH = 0x7fff_ffff
+/** Linux's for "not paced": all 64 bits set. */
+const UNPACED = 2 ** 64
 const MICROS_PER_MILLI = 1_000
 
 export interface TcpInfo {
@@ -62,11 +64,12 @@ export interface TcpInfo {
   readonly rttvar: number
   readonly minRtt: number
   readonly rcvRtt: number
-  /** Segments. */
+  /** Segments; reordering is Linux's 3 until some was seen, and then unknown: RACK measures time, not distance. */
   readonly sndSsthresh: number
   readonly sndCwnd: number
   readonly advmss: number
-  readonly reordering: number
+  readonly reordering: number | undefined
+  /** Bytes that the program read in a round trip. */
   readonly rcvSpace: number
   readonly totalRetrans: number
   readonly bytesSent: number
@@ -75,6 +78,8 @@ export interface TcpInfo {
   readonly bytesRetrans: number
   readonly segsOut: number
   readonly segsIn: number
+  readonly dataSegsOut: number
+  readonly dataSegsIn: number
   readonly notsentBytes: number
   readonly dsackDups: number
   readonly reordSeen: number
@@ -83,11 +88,14 @@ export interface TcpInfo {
   /** Bytes. */
   readonly sndWnd: number
   readonly rcvWnd: number
+  /** Segments that came out of order, ever. */
   readonly rcvOoopack: number
+  /** Bytes a second; 2^64: not paced. */
+  readonly pacingRate: number
 }
 
 export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros): TcpInfo {
-  const { board, options, rcv, receiveQueue, rtt, sendQueue, snd, window } = connection
+  const { board, options, rcv, rtt, sendQueue, snd, window } = connection
   const counts = countSegments(connection)
   const headers = connection.remoteAddress.family === 4 ? 40 : 60
   return {
@@ -100,14 +108,14 @@ export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros):
     sndWscale: snd.windowScale,
     rcvWscale: rcv.windowScale,
     rto: rtt.rto,
-    ato: connection.timers.delayedAckAt === NEVER ? 0 : config.delayedAck,
+    ato: connection.dataSegmentsReceived === 0 ? 0 : config.delayedAck,
     sndMss: snd.mss,
     rcvMss: rcv.segmentBytes,
     ...counts,
     lastDataSent: since(connection.lastSentAt, now),
-    lastDataRecv: since(connection.lastReceivedAt, now),
-    lastAckRecv: since(connection.lastReceivedAt, now),
-    pmtu: connection.way.linkMtu,
+    lastDataRecv: since(connection.lastDataReceivedAt, now),
+    lastAckRecv: since(connection.lastAckReceivedAt, now),
+    pmtu: connection.pathMtu > 0 ? connection.pathMtu : connection.way.linkMtu,
     rcvSsthresh: connection.receiveLimit,
     rtt: rtt.srtt,
     rttvar: rtt.rttvar,
@@ -116,8 +124,8 @@ export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros):
     sndSsthresh: Number.isFinite(window.ssthresh) ? Math.floor(window.ssthresh / snd.mss) : INFINITE_SSTHRESH,
     sndCwnd: Math.floor(window.cwnd / snd.mss),
     advmss: connection.way.linkMtu - headers - (connection.timestampsOn ? 12 : 0),
-    reordering: connection.reorderingSeen ? 4 : 3,
-    rcvSpace: connection.receiveLimit,
+    reordering: connection.reorderingSeen ? undefined : 3,
+    rcvSpace: connection.tunedBytes,
     totalRetrans: connection.totalRetransmits,
     bytesSent: connection.bytesSent,
     bytesAcked: connection.bytesAcked,
@@ -125,13 +133,16 @@ export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros):
     bytesRetrans: connection.bytesRetransmitted,
     segsOut: connection.segmentsSent,
     segsIn: connection.segmentsReceived,
+    dataSegsOut: connection.dataSegmentsSent,
+    dataSegsIn: connection.dataSegmentsReceived,
     notsentBytes: board.last === null ? sendQueue.length : Math.max(0, seqDiff(sendQueue.end, snd.nxt)),
     dsackDups: connection.dsackDuplicates,
     reordSeen: connection.reorderingEvents,
     pacingRate: rateOf(connection),
     sndWnd: snd.wnd,
     rcvWnd: rcv.wnd,
-    rcvOoopack: receiveQueue.outOfOrderBytes > 0 ? 1 : 0,
+    rcvOoopack: connection.outOfOrderSegments,
+    pacingRate: connection.control.pacingRate(window, rtt.srtt) || UNPACED,
   }
 }
 
@@ -145,9 +156,14 @@ function countSegments(connection: Connection): Pick<TcpInfo, 'unacked' | 'sacke
   for (let segment = connection.board.first; segment !== null; segment = segment.next) {
     const count = Math.max(1, Math.ceil(segment.length / connection.snd.mss))
     unacked += count
-    if (segment.sacked) sacked += count
-    else if (segment.lost) lost += count
-    else if (segment.retransmissions > 0) retrans += count
+    if (segment.sacked) {
+      sacked += count
+      continue
+    }
+    // Linux: what was deemed lost stays so until it is acknowledged, sent again or not.
+    const isRepaired = segment.retransmissions > 0 && !segment.lost
+    if (segment.lost || (isRepaired && connection.phase !== 'open')) lost += count
+    if (isRepaired) retrans += count
   }
   return { unacked, sacked, lost, retrans }
 }

@@ -12,6 +12,7 @@ import { initialWindow } from './congestion.ts'
 import { type Connection, setState } from './connection.ts'
 import type { Segment, TcpEnvironment } from './environment.ts'
 import { announcedMss, takePeerMss } from './mss.ts'
+import { segmentsIn } from './segment-reader.ts'
 import { acknowledgeAtOnce, type Outcome, takeText } from './text.ts'
 import { timestampOf } from './timestamp.ts'
 
@@ -30,7 +31,7 @@ export function segmentArrives(
   packet: Packet,
   now: Micros,
 ): Outcome {
-  connection.segmentsReceived++
+  connection.segmentsReceived += segmentsIn(packet)
   if (connection.state === 'SYN-SENT') return synSentArrives(env, connection, segment, packet, now)
   return (
     checkSequence(env, connection, segment, now) ??
@@ -81,6 +82,7 @@ function synSentArrives(
     env.owe(connection)
     return 'handled'
   }
+  connection.lastAckReceivedAt = now
   snd.una = segment.ack
   snd.wl2 = segment.ack
   establish(env, connection, now)

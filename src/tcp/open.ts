@@ -180,6 +180,8 @@ export function make(
   })
   connection.rcv.windowScale = tcp.config.windowScaling ? windowScaleFor(options.receiveBytes) : 0
   tcp.demux.add(connection)
+  connection.lastAckReceivedAt = now
+  connection.lastDataReceivedAt = now
   armKeepAlive(connection, now)
   return connection
 }

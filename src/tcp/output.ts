@@ -14,6 +14,7 @@ import type { TcpEnvironment } from './environment.ts'
 import { announcedMss, forbidsFragments, resendTooBig, syncMss } from './mss.ts'
 import { burstBytes, chargePacing, isHeldBack } from './pacing.ts'
 import type { SentSegment } from './scoreboard.ts'
+import { segmentsIn } from './segment-reader.ts'
 import { armPersist, armProbe, armRetransmit } from './timers.ts'
 import { timestampOf } from './timestamp.ts'
 import { advertisedWindow } from './window.ts'
@@ -149,10 +150,11 @@ function sendLost(env: TcpEnvironment, connection: Connection, now: Micros): voi
 export function retransmit(env: TcpEnvironment, connection: Connection, segment: SentSegment, now: Micros): boolean {
   if (!sendRange(env, connection, segment.start, segment.end, now)) return false
   connection.board.markRetransmitted(segment, now)
-  connection.totalRetransmits++
+  const segments = Math.max(1, Math.ceil(segment.length / connection.snd.mss))
+  connection.totalRetransmits += segments
   connection.bytesRetransmitted += segment.length
   connection.prrOut += segment.length
-  env.counters.TcpRetransSegs++
+  env.counters.TcpRetransSegs += segments
   connection.retransmitStamp ??= timestampOf(connection, now)
   if (connection.undoBytes >= 0) connection.undoBytes += segment.length
   if (connection.timers.retransmitAt === NEVER) armRetransmit(connection, now)
@@ -268,6 +270,7 @@ function emit(
 ): void {
   const { rcv } = connection
   const headerLength = TCP_HEADER + tcpOptionsLength(options)
+  const segments = segmentsIn(packet)
   const at = packet.push(headerLength)
   const { view } = packet.page
   emitTcp(view, at, {
@@ -289,8 +292,9 @@ function emit(
   packet.checksumStart = at
   packet.checksumField = at + CHECKSUM_AT
   if ((flags & ACK) !== 0) acknowledged(connection)
-  connection.segmentsSent++
-  env.counters.TcpOutSegs++
+  connection.segmentsSent += segments
+  if (packet.length > headerLength) connection.dataSegmentsSent += segments
+  env.counters.TcpOutSegs += segments
   const way = env.refreshWay(connection)
   if (way === null) {
     packet.release()

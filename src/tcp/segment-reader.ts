@@ -5,6 +5,10 @@ import { tcpAck, tcpFlags, tcpHeaderLength, tcpSeq, tcpUrgentPointer, tcpWindow 
 import { readTcpOptions } from '../wire/tcp-options.ts'
 import type { Segment } from './environment.ts'
 
+/** As Linux counts: a super-segment for as many segments as it came from, or will be cut into. To be asked of the payload alone. */
+export const segmentsIn = (packet: Packet): number =>
+  packet.segmentBytes > 0 ? Math.max(1, Math.ceil(packet.length / packet.segmentBytes)) : 1
+
 /** Reads the header into the record and pulls it: the packet's data begins at the payload. */
 export function readSegment(packet: Packet, segment: Segment): void {
   const { view } = packet.page

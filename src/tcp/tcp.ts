@@ -38,7 +38,7 @@ import { HashedIsn, hashConnection, type InitialSequenceNumbers } from './isn.ts
 import type { Listener } from './listener.ts'
 import { sendReset, transmit } from './output.ts'
 import { EphemeralPorts } from './ports.ts'
-import { readSegment } from './segment-reader.ts'
+import { readSegment, segmentsIn } from './segment-reader.ts'
 import { resetFor } from './stray.ts'
 import { SynCookies } from './syn-cookies.ts'
 import { runTimers } from './timers.ts'
@@ -137,6 +137,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     }
     packet.transportAt = at
     readSegment(packet, segment)
+    counters.TcpInSegs += segmentsIn(packet) - 1
     const connection = this.demux.find(ends.local, ends.localPort, ends.remote, ends.remotePort)
     const listener =
       connection === null || connection.state === 'TIME-WAIT' ? this.findListener(ends, packet.interfaceIndex) : null

@@ -9,6 +9,7 @@ import { seqAdd, seqAfter, seqBefore, seqDiff } from '../wire/sequence.ts'
 import { FIN, PSH } from '../wire/tcp.ts'
 import { type Connection, canReceive, EVENT_READABLE, setState } from './connection.ts'
 import type { Segment, TcpEnvironment } from './environment.ts'
+import { segmentsIn } from './segment-reader.ts'
 import { armDelayedAck } from './timers.ts'
 import { isPressed, measureReceiverRtt } from './window.ts'
 
@@ -61,6 +62,8 @@ function keepText(env: TcpEnvironment, connection: Connection, segment: Segment,
     acknowledgeAtOnce(env, connection)
     return refused
   }
+  connection.dataSegmentsReceived += segmentsIn(packet)
+  connection.lastDataReceivedAt = now
   const before = rcv.nxt
   const { length } = packet
   noteSegmentSize(connection, packet.segmentBytes > 0 ? packet.segmentBytes : length, segment.has(PSH))
@@ -77,6 +80,7 @@ function keepText(env: TcpEnvironment, connection: Connection, segment: Segment,
     if (inserted === 'full') return 'tcpReceiveQueueFull'
     if (inserted === 'out-of-order') {
       env.counters.TcpExtTCPOFOQueue++
+      connection.outOfOrderSegments++
       connection.quickAcks = QUICK_ACKS
     }
     return 'kept'
