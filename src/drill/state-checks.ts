@@ -50,10 +50,14 @@ export function evaluate(host: ScriptHost, line: number, code: string, variables
   if (failure !== null) host.fail(line, failure, null, null)
 }
 
+/** Linux's for "not paced": all 64 bits set. */
+const UNPACED = 2 ** 64
+
 /** `tcpi_snd_cwnd` is sndCwnd. */
 function field(info: TcpInfo, name: string): number | undefined {
   if (!name.startsWith('tcpi_')) return undefined
   const key = name.slice(5).replace(/_(\w)/g, (_match, letter: string) => letter.toUpperCase())
+  if (key === 'pacingRate' && info.pacingRate === 0) return UNPACED
   return key in info ? info[key as keyof TcpInfo] : undefined
 }
 

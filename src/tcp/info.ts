@@ -30,8 +30,6 @@ export const OPTION_SACK = 2
 export const OPTION_WINDOW_SCALE = 4
 /** Linux's for "no threshold yet". */
 const INFINITE_SSTHRESH = 0x7fff_ffff
-/** Linux's for "not paced": all 64 bits set. */
-const UNPACED = 2 ** 64
 const MICROS_PER_MILLI = 1_000
 
 export interface TcpInfo {
@@ -90,8 +88,6 @@ export interface TcpInfo {
   readonly rcvWnd: number
   /** Segments that came out of order, ever. */
   readonly rcvOoopack: number
-  /** Bytes a second; 2^64: not paced. */
-  readonly pacingRate: number
 }
 
 export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros): TcpInfo {
@@ -142,7 +138,6 @@ export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros):
     sndWnd: snd.wnd,
     rcvWnd: rcv.wnd,
     rcvOoopack: connection.outOfOrderSegments,
-    pacingRate: connection.control.pacingRate(window, rtt.srtt) || UNPACED,
   }
 }
 
