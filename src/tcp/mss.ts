@@ -74,7 +74,8 @@ export function resendTooBig(connection: Connection): void {
 /** A time-out: where full-sized segments vanish again and again, smaller ones are tried. */
 export function suspectBlackHole(connection: Connection, now: Micros): void {
   const { board, retransmits, snd } = connection
-  if (retransmits % BLACK_HOLE_TIMEOUTS !== 0 || board.first === null || board.first.length < snd.mss) return
+  if (retransmits === 0 || retransmits % BLACK_HOLE_TIMEOUTS !== 0) return
+  if (board.first === null || board.first.length < snd.mss) return
   const steps = connection.remoteAddress.family === 4 ? BLACK_HOLE4 : BLACK_HOLE6
   const smaller = steps.find((mtu) => mtu < Math.min(connection.pathMtu, snd.peerMss + headersOf(connection)))
   if (smaller === undefined) return

@@ -3,7 +3,7 @@
 // (§3.8.4), delayed ACKs, TIME-WAIT.
 
 import { after, type Micros, micros, millis, NEVER } from '../time.ts'
-import { seqDiff } from '../wire/sequence.ts'
+import { seqAdd, seqAfter, seqDiff } from '../wire/sequence.ts'
 import { type Connection, EVENT_WRITABLE, isSynchronized } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
 import { suspectBlackHole } from './mss.ts'
@@ -108,7 +108,9 @@ function retransmitTimeout(env: TcpEnvironment, connection: Connection, now: Mic
   const { state, timers, rtt } = connection
   timers.retransmitAt = NEVER
   timers.probeAt = NEVER
-  connection.retransmits++
+  // RFC 9293 §3.8.6, MUST-35, SHLD-17: beyond a window that the peer took back, data is a probe like any other.
+  if (isBeyondWindow(connection)) connection.probesSent++
+  else connection.retransmits++
   env.counters.TcpExtTCPTimeouts++
   if (isExhausted(env, connection, now)) {
     if (isSynchronized(state)) env.counters.TcpExtTCPAbortOnTimeout++
@@ -136,7 +138,13 @@ function isExhausted(env: TcpEnvironment, connection: Connection, now: Micros): 
   const { config } = env
   if (state === 'SYN-SENT') return connection.retransmits > config.synRetries
   if (state === 'SYN-RECEIVED') return connection.retransmits > config.synAckRetries
-  return connection.retransmits > (connection.orphaned ? config.orphanRetries : config.dataRetries)
+  const most = connection.orphaned ? config.orphanRetries : config.dataRetries
+  return connection.retransmits > most || connection.probesSent > most
+}
+
+/** Whether the oldest segment in flight reaches beyond the window that the peer offers now. */
+function isBeyondWindow({ board, snd, state }: Connection): boolean {
+  return isSynchronized(state) && board.first !== null && seqAfter(board.first.end, seqAdd(snd.una, snd.wnd))
 }
 
 /** RFC 8985 §7.3: what is sent, output.ts decides. */
