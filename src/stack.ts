@@ -134,7 +134,7 @@ export class Stack implements Machine {
       ipv6: this.ipv6,
       addresses: {
         isLocal: (address) => this.interfaces.isLocal(address),
-        isBroadcast: (address) => this.interfaces.all.some((candidate) => candidate.isBroadcast(address)),
+        isBroadcast: (address) => this.interfaces.isBroadcast(address),
       },
     })
     this.tcp = new Tcp({
@@ -144,6 +144,7 @@ export class Stack implements Machine {
       ipv4: this.ipv4,
       ipv6: this.ipv6,
       isLocal: (address) => this.interfaces.isLocal(address),
+      isBroadcast: (address) => this.interfaces.isBroadcast(address),
       confirm: (way, now) => {
         const on = this.interfaces.byIndex(way.interfaceIndex)
         const cache = way.nextHop.family === 4 ? on?.neighbors4 : on?.neighbors6

@@ -7,7 +7,8 @@ import { seconds } from '../time.ts'
 import { NotRunError } from './script.ts'
 
 export class Profile {
-  readonly config: { -readonly [Name in keyof TcpConfig]?: TcpConfig[Name] } = {}
+  /** Linux gives a SYN up earlier than RFC 9293 allows. */
+  readonly config: { -readonly [Name in keyof TcpConfig]?: TcpConfig[Name] } = { synRetries: 6 }
   readonly options: Partial<ConnectionOptions> = {}
   congestionControl: 'cubic' | 'reno' = 'cubic'
 }

@@ -70,4 +70,9 @@ export class Interfaces {
     // The whole of 127.0.0.0/8 is this host (RFC 1122 §3.2.1.3).
     return address.family === 4 && address.isLoopback
   }
+
+  /** Whether the address is the limited broadcast, or that of a network that one of our links has. */
+  isBroadcast(address: IpAddress): boolean {
+    return this.all.some((candidate) => candidate.isBroadcast(address))
+  }
 }

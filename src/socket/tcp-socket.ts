@@ -71,6 +71,11 @@ export class TcpSocket implements ConnectionOwner {
     return this.connection.options
   }
 
+  /** What an ICMP error last said of the path; null: nothing since the peer last acknowledged data (RFC 9293 §3.9.1.8). */
+  get softError(): NetErrorCode | null {
+    return this.connection.softError
+  }
+
   /** Changes options; what was held back by them is sent. */
   setOptions(options: Partial<ConnectionOptions>): void {
     setOptions(this.stack.tcp, this.connection, options, this.stack.clock.now())

@@ -38,7 +38,8 @@ export const DEFAULT_TCP_CONFIG: TcpConfig = {
   sack: true,
   windowScaling: true,
   timeWait: seconds(60),
-  synRetries: 6,
+  // RFC 9293 MUST-23: three minutes at least. Linux's six repetitions end after 127 seconds, these after 247.
+  synRetries: 7,
   synAckRetries: 5,
   dataRetries: 15,
   orphanRetries: 8,

@@ -46,7 +46,7 @@ export interface ConnectOptions {
 /** Active OPEN. Throws NetError: EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, EACCES, EINVAL, ENOBUFS. */
 export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connection {
   const { remoteAddress, remotePort } = wanted
-  if (remoteAddress.isMulticast || remoteAddress.isLimitedBroadcast) {
+  if (remoteAddress.isMulticast || tcp.isBroadcast(remoteAddress)) {
     throw new NetError('ENETUNREACH', `connect ${remoteAddress}: TCP speaks to one host`)
   }
   if (!(Number.isInteger(remotePort) && remotePort >= 1 && remotePort <= 65_535)) {

@@ -22,7 +22,7 @@ import { advertisedWindow } from './window.ts'
 /** A super-segment: what one IPv4 packet can carry with headers of any length. */
 const SUPER_SEGMENT = 65_000
 const CHECKSUM_AT = 16
-/** RFC 9293 MUST-16: a buffer of a peer's silly window is used once half of it is free. */
+/** RFC 9293 §3.8.6.2.1, MUST-38: Fs, the part of the peer's largest window that is worth a segment smaller than mss. */
 const SILLY_FRACTION = 2
 
 const options = new TcpOptions()

@@ -50,6 +50,7 @@ export interface TcpParts {
   readonly ipv4: IpOutput
   readonly ipv6: IpOutput
   readonly isLocal: (address: IpAddress) => boolean
+  readonly isBroadcast: (address: IpAddress) => boolean
   /** The neighbour on the way answered. */
   readonly confirm: (way: Way, now: Micros) => void
   readonly config?: Partial<TcpConfig>
@@ -69,6 +70,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   readonly random: Random
   readonly config: TcpConfig
   readonly isn: InitialSequenceNumbers
+  readonly isBroadcast: (address: IpAddress) => boolean
   readonly ports: EphemeralPorts
   readonly cookies: SynCookies
   readonly demux: Demux
@@ -105,6 +107,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     this.counters = parts.counters
     this.random = parts.random
     this.config = { ...DEFAULT_TCP_CONFIG, ...parts.config }
+    this.isBroadcast = parts.isBroadcast
     this.isn = parts.isn ?? new HashedIsn(parts.random)
     this.ports = new EphemeralPorts(parts.random)
     this.cookies = new SynCookies(parts.random)
@@ -139,6 +142,8 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     readSegment(packet, segment)
     counters.TcpInSegs += segmentsIn(packet) - 1
     const connection = this.demux.find(ends.local, ends.localPort, ends.remote, ends.remotePort)
+    // RFC 9293 §3.9.2.3, MUST-57. No connection has such an address, so that only strangers pay for the question.
+    if (connection === null && this.isBroadcast(destination)) return 'tcpNotUnicast'
     const listener =
       connection === null || connection.state === 'TIME-WAIT' ? this.findListener(ends, packet.interfaceIndex) : null
     const successor = listener === null ? null : this.successorOf(connection, segment)

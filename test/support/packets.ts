@@ -3,7 +3,7 @@
 
 import { IpAddress } from '../../src/wire/address.ts'
 import { emitIcmp } from '../../src/wire/icmp4.ts'
-import { emitIpv4, PROTOCOL_ICMP4, PROTOCOL_ICMP6, PROTOCOL_UDP } from '../../src/wire/ipv4.ts'
+import { emitIpv4, PROTOCOL_ICMP4, PROTOCOL_ICMP6, PROTOCOL_TCP, PROTOCOL_UDP } from '../../src/wire/ipv4.ts'
 import { emitIpv6, IPV6_HEADER } from '../../src/wire/ipv6.ts'
 import { emitFragmentHeader, FRAGMENT_HEADER, NEXT_FRAGMENT } from '../../src/wire/ipv6-extensions.ts'
 import { joined, octetsOf } from '../wire/frames.ts'
@@ -194,6 +194,7 @@ function checkTransport(protocol: number, source: IpAddress, destination: IpAddr
   const pseudo = pseudoHeader(source, destination, protocol, payload.length)
   if (protocol === PROTOCOL_ICMP4 && naiveChecksum(payload) !== 0) throw new Error('ICMP checksum')
   if (protocol === PROTOCOL_ICMP6 && naiveChecksum(joined(pseudo, payload)) !== 0) throw new Error('ICMPv6 checksum')
+  if (protocol === PROTOCOL_TCP && naiveChecksum(joined(pseudo, payload)) !== 0) throw new Error('TCP checksum')
   if (protocol === PROTOCOL_UDP && viewOf(payload).getUint16(6) === 0) throw new Error('UDP without a checksum')
   if (protocol === PROTOCOL_UDP && naiveChecksum(joined(pseudo, payload)) !== 0) throw new Error('UDP checksum')
 }

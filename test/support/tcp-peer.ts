@@ -26,7 +26,7 @@ import {
 import { emitTcpOptions, readTcpOptions, TcpOptions, tcpOptionsLength } from '../../src/wire/tcp-options.ts'
 import { joined, octetsOf } from '../wire/frames.ts'
 import { naiveChecksum } from '../wire/naive-checksum.ts'
-import { packet4, pseudoHeader } from './packets.ts'
+import { type Packet4, packet4, pseudoHeader } from './packets.ts'
 import { barePeer, type Peer } from './peer.ts'
 
 export const HOST_PORT = 80
@@ -77,6 +77,12 @@ export class TcpPeer {
 
   /** Sends a segment; numbers left out are the next ones. */
   say(said: Said): Answer[] {
+    this.peer.send(this.packet(said))
+    return this.heard()
+  }
+
+  /** The packet that say() sends; `ip` says what is unusual about its IP header. */
+  packet(said: Said, ip: Packet4 = {}): Uint8Array {
     const { data = new Uint8Array(0), port = PEER_PORT } = said
     const options = new TcpOptions()
     const { sack = [], ...plain } = said.options ?? {}
@@ -101,11 +107,11 @@ export class TcpPeer {
     })
     emitTcpOptions(view, 20, options)
     const segment = joined(bytes.subarray(0, headerLength), data)
-    const [from, to] = ['10.0.0.2', '10.0.0.1'].map((text) => IpAddress.from(text))
-    const sum = naiveChecksum(joined(pseudoHeader(from!, to!, PROTOCOL_TCP, segment.length), segment))
+    const from = IpAddress.from(ip.source ?? '10.0.0.2')
+    const to = IpAddress.from(ip.destination ?? '10.0.0.1')
+    const sum = naiveChecksum(joined(pseudoHeader(from, to, PROTOCOL_TCP, segment.length), segment))
     new DataView(segment.buffer, segment.byteOffset).setUint16(16, sum)
-    this.peer.send(packet4({ protocol: PROTOCOL_TCP, payload: segment }))
-    return this.heard()
+    return packet4({ ...ip, protocol: PROTOCOL_TCP, payload: segment })
   }
 
   /** What the host sent since the last call. */
