@@ -1,11 +1,13 @@
-// Draws docs/architecture.md's picture of the layers from the imports in the code: `npm run docs`. What people wrote
-// around the markers stays. test/house/architecture.test.ts fails when the picture is no longer true.
+// Draws docs/architecture.md's picture of the layers from the imports in the code, and has docs/requirements.ts write
+// what docs/rfc.md says of RFC 9293: `npm run docs`. What people wrote around the markers stays.
+// test/house/architecture.test.ts and requirements.test.ts fail when either is no longer true.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FALLBACK, LAYERS, STACK_LAYER } from '../.dependency-cruiser.mjs'
 import { cruiseTree, ROOT } from '../test/house/dependencies.ts'
+import { RFC_DOCUMENT, rewrite } from './requirements.ts'
 
 export const DOCUMENT = 'docs/architecture.md'
 const BEGIN = '<!-- layers: written by npm run docs -->'
@@ -105,5 +107,7 @@ function tabulate(parts: readonly Part[]): string {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const path = join(ROOT, DOCUMENT)
   writeFileSync(path, await redraw(readFileSync(path, 'utf8')))
-  console.log(`${DOCUMENT}: drawn`)
+  const rfcs = join(ROOT, RFC_DOCUMENT)
+  writeFileSync(rfcs, rewrite(readFileSync(rfcs, 'utf8')))
+  console.log(`${DOCUMENT}, ${RFC_DOCUMENT}: written`)
 }

@@ -20,14 +20,14 @@ const THERE = IpAddress.from('10.0.0.2')
 const NOW = seconds(1_000)
 
 describe('round-trip time (RFC 6298)', () => {
-  test('the first RTO is one second; the first sample sets SRTT = R, RTTVAR = R/2', () => {
+  test('the first RTO is one second; the first sample sets SRTT = R, RTTVAR = R/2 (RFC 9293 MUST-18)', () => {
     const rtt = new RttEstimator()
     expect(rtt.rto).toBe(1_000_000)
     rtt.sample(millis(400), NOW)
     expect([rtt.srtt, rtt.rttvar, rtt.rto]).toEqual([400_000, 200_000, 1_200_000])
   })
 
-  test('a further one: RTTVAR = 3/4 RTTVAR + 1/4 |SRTT - R|, SRTT = 7/8 SRTT + 1/8 R', () => {
+  test('a further one: RTTVAR = 3/4 RTTVAR + 1/4 |SRTT - R|, SRTT = 7/8 SRTT + 1/8 R (RFC 9293 MUST-18)', () => {
     const rtt = new RttEstimator()
     rtt.sample(millis(400), NOW)
     rtt.sample(millis(800), NOW)
@@ -81,7 +81,7 @@ describe('congestion windows', () => {
     expect([536, 1_460, 2_000, 8_960].map(initialWindow)).toEqual([5_360, 14_600, 14_600, 17_920])
   })
 
-  test('NewReno: slow start by what is acknowledged, then a segment a window; half the flight after loss (RFC 5681)', () => {
+  test('NewReno: slow start by what is acknowledged, then a segment a window; half the flight after loss (RFC 5681, RFC 9293 MUST-19)', () => {
     const control = new NewReno()
     const window = windowOf(4_000, 8_000)
     control.acknowledged(window, sampleOf(2_000, NOW))
@@ -156,7 +156,7 @@ describe('congestion windows', () => {
 })
 
 describe('initial sequence numbers', () => {
-  test('those of one connection follow the clock of 4 µs, those of others tell nothing (RFC 6528)', () => {
+  test('those of one connection follow the clock of 4 µs, those of others tell nothing (RFC 6528, RFC 9293 MUST-8, MUST-9, SHLD-1)', () => {
     const isn = new HashedIsn(new SeededRandom(1))
     const at = (now: Micros, port = 80) => isn.next(HERE, port, THERE, 5, now)
     expect(seqDiff(at(seconds(3)), at(seconds(1)))).toBe(500_000)

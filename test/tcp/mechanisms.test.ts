@@ -52,16 +52,18 @@ describe('path MTU', () => {
   test.each([
     ['10.0.1.2', 1_000 - 40 - 12, [1_500, 1_000]],
     ['fd00:0:0:1::2', 1_300 - 60 - 12, [1_500, 1_300]],
-  ])('towards %s segments shrink to %i bytes, and cwnd does not (RFC 1191 §6.4, RFC 8201)', (target, mss, mtus) =>
-    inRunningWorld(async (world) => {
-      const { first, last } = chain(world, mtus)
-      await world.sleep(seconds(5))
-      const { connection } = await carry(first, last, target, 200_000)
-      expect(connection.snd.mss).toBe(mss)
-      expect(first.counters.TcpExtTCPTimeouts).toBe(0)
-      expect(first.counters.TcpExtTCPSackRecovery).toBe(0)
-      expect(connection.window.ssthresh).toBe(Number.POSITIVE_INFINITY)
-    }),
+  ])(
+    'towards %s segments shrink to %i bytes, and cwnd does not (RFC 1191 §6.4, RFC 8201, RFC 9293 MUST-16)',
+    (target, mss, mtus) =>
+      inRunningWorld(async (world) => {
+        const { first, last } = chain(world, mtus)
+        await world.sleep(seconds(5))
+        const { connection } = await carry(first, last, target, 200_000)
+        expect(connection.snd.mss).toBe(mss)
+        expect(first.counters.TcpExtTCPTimeouts).toBe(0)
+        expect(first.counters.TcpExtTCPSackRecovery).toBe(0)
+        expect(connection.window.ssthresh).toBe(Number.POSITIVE_INFINITY)
+      }),
   )
 
   test('segments as large as an MTU of 65,521 allows are sent, larger ones than a super-segment otherwise is', () =>
