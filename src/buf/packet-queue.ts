@@ -5,7 +5,8 @@ import { assert } from '../assert.ts'
 import type { Packet } from './packet.ts'
 
 export class PacketQueue {
-  readonly limitBytes: number
+  /** May be changed: what is in the queue stays. */
+  limitBytes: number
   readonly limitPackets: number
   length = 0
   chargedBytes = 0

@@ -71,7 +71,13 @@ export class Icmp4 implements Transport, IcmpReporter {
     this.context = context
     this.ipv4 = ipv4
     this.echoes = new EchoClients(context.random, context.calls)
-    const common = { protocol: PROTOCOL_ICMP4, hopLimit: context.hopLimit, dontFragment: false, routerAlert: false }
+    const common = {
+      protocol: PROTOCOL_ICMP4,
+      hopLimit: context.hopLimit,
+      dontFragment: false,
+      routerAlert: false,
+      multicastLoop: true,
+    }
     this.replyOptions = { ...common, trafficClass: 0 }
     this.errorOptions = { ...common, trafficClass: ERROR_TRAFFIC_CLASS }
   }

@@ -97,6 +97,7 @@ export class Icmp6 implements Transport, IcmpReporter {
       trafficClass: 0,
       dontFragment: false,
       routerAlert: false,
+      multicastLoop: true,
     }
   }
 

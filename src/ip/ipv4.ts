@@ -143,7 +143,7 @@ export class Ipv4 implements NetworkLayer, IpOutput {
     this.pushHeader(packet, way, options, headerLength, length)
     packet.interfaceIndex = 0
     packet.linkCast = 'host'
-    if (!outgoing.isLoopback && this.loopsBack(outgoing, way.destination)) this.loopBack(packet, outgoing, now)
+    if (!outgoing.isLoopback && this.loopsBack(outgoing, way.destination, options)) this.loopBack(packet, outgoing, now)
     if (length <= mtu || isSuper) {
       outgoing.send(packet, way.nextHop, now)
       return 'sent'
@@ -279,8 +279,8 @@ export class Ipv4 implements NetworkLayer, IpOutput {
   }
 
   /** Whether a copy of what is sent there is for this host as well. */
-  private loopsBack(outgoing: Interface, destination: IpAddress): boolean {
-    if (destination.isMulticast) return this.groups.isMember(outgoing, destination)
+  private loopsBack(outgoing: Interface, destination: IpAddress, options: SendOptions): boolean {
+    if (destination.isMulticast) return options.multicastLoop && this.groups.isMember(outgoing, destination)
     return outgoing.isEthernet && outgoing.isBroadcast(destination)
   }
 

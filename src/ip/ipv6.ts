@@ -150,9 +150,8 @@ export class Ipv6 implements NetworkLayer, IpOutput {
     this.pushHeader(packet, way, options, outgoing)
     packet.interfaceIndex = 0
     packet.linkCast = 'host'
-    if (!outgoing.isLoopback && way.destination.isMulticast && this.groups.isMember(outgoing, way.destination)) {
-      this.loopBack(packet, outgoing, now)
-    }
+    const loops = !outgoing.isLoopback && options.multicastLoop && way.destination.isMulticast
+    if (loops && this.groups.isMember(outgoing, way.destination)) this.loopBack(packet, outgoing, now)
     if (length <= mtu || isSuper) {
       outgoing.send(packet, way.nextHop, now)
       return 'sent'

@@ -65,6 +65,7 @@ const IGMP_OPTIONS: SendOptions = {
   trafficClass: 0xc0,
   dontFragment: false,
   routerAlert: true,
+  multicastLoop: true,
 }
 const MLD_OPTIONS: SendOptions = { ...IGMP_OPTIONS, protocol: PROTOCOL_ICMP6, trafficClass: 0 }
 

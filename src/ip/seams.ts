@@ -57,6 +57,8 @@ export interface SendOptions {
   readonly dontFragment: boolean
   /** IPv4 only: put the router alert option into the header, and IPv6: a hop-by-hop router alert (IGMP, MLD). */
   readonly routerAlert: boolean
+  /** What goes to a group that this host is in comes back to it as well (IP_MULTICAST_LOOP). */
+  readonly multicastLoop: boolean
 }
 
 /** Why a destination cannot be reached from here. */

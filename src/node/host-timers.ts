@@ -1,6 +1,6 @@
 // Timers by a host's own clock, for the modules that stand in for Node's: in a world they wait virtual time, on a real
-// host the driver's one timer serves them. What is due runs in a tick of its own, as after a callback of Node's, so a
-// callback that throws tears no batch.
+// host the driver's one timer serves them. What is due runs from the event loop, as Node's timers do: a callback
+// that throws tears no batch, and one that sets the next at once starves nobody.
 
 import { after, IMMEDIATELY, type Machine, type Micros, millis, NEVER } from '../time.ts'
 import { DeadlineHeap, type Timed } from '../timers.ts'
@@ -53,7 +53,7 @@ export class HostTimers implements Machine {
       timer.deadlineAt = after(now, timer.length)
       this.heap.schedule(timer)
     }
-    for (let due = this.heap.takeDue(now); due !== null; due = this.heap.takeDue(now)) process.nextTick(run, due)
+    for (let due = this.heap.takeDue(now); due !== null; due = this.heap.takeDue(now)) setImmediate(run, due)
   }
 }
 

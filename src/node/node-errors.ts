@@ -2,7 +2,7 @@
 // `error.code`, at `String(error)` or at its keys sees no difference.
 
 import { constants } from 'node:os'
-import { inspect } from 'node:util'
+import { getSystemErrorMap, inspect } from 'node:util'
 
 type ErrorClass = new (message: string) => Error
 
@@ -37,12 +37,31 @@ function prototypeOf(kind: ErrorClass): object {
 export function codedError(kind: ErrorClass, code: string, message: string): NodeJS.ErrnoException {
   const error = new kind(message) as NodeJS.ErrnoException
   Object.setPrototypeOf(error, prototypeOf(kind))
-  // The head of the stack is written when it is captured: it shall name the code, the error's name shall not.
+  // The head of the stack is written when it is first looked at: it shall name the code, the error's name shall not.
   Object.defineProperty(error, 'name', { value: `${error.name} [${code}]`, configurable: true })
   Error.captureStackTrace(error, codedError)
+  void error.stack
   Reflect.deleteProperty(error, 'name')
   error.code = code
   return error
+}
+
+interface SystemErrorInfo {
+  readonly errno: number | undefined
+  readonly code: string
+  readonly message: string
+  readonly syscall: string
+}
+
+/** `SystemError [ERR_SOCKET_BUFFER_SIZE]`: what the system said is in `info`. */
+export function bufferSizeError(code: string, syscall: string): NodeJS.ErrnoException {
+  const errno = errnoOf(code)
+  const text = getSystemErrorMap().get(errno ?? 0)?.[1] ?? ''
+  const info: SystemErrorInfo = { errno, code, message: text, syscall }
+  const message = `Could not get or set buffer size: ${syscall} returned ${code} (${text})`
+  const error = codedError(Error, 'ERR_SOCKET_BUFFER_SIZE', message)
+  Object.defineProperty(error, 'name', { value: 'SystemError', enumerable: false, configurable: true, writable: true })
+  return Object.assign(error, { info, errno, syscall })
 }
 
 /** `bind EINVAL`: a system call failed. */

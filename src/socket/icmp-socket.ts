@@ -77,6 +77,7 @@ export class IcmpSocket implements EchoClient {
       trafficClass: options.trafficClass ?? 0,
       dontFragment: options.dontFragment ?? false,
       routerAlert: false,
+      multicastLoop: true,
     }
     this.count()
     const result = output.send(packet, way, sendOptions, stack.clock.now())

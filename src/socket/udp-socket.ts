@@ -31,12 +31,19 @@ export interface SendTo {
   readonly source?: IpAddress
 }
 
+interface GroupJoined {
+  readonly group: IpAddress
+  readonly interfaceIndex: number
+  /** Joined for these sources alone; null: for all. */
+  readonly sources: IpAddress[] | null
+}
+
 export class UdpSocket {
   readonly endpoint: UdpEndpoint
   private readonly stack: Stack
   private readonly readers = new Waiters()
   private readonly target: { -readonly [Name in keyof UdpTarget]: UdpTarget[Name] }
-  private readonly memberships: { group: IpAddress; interfaceIndex: number }[] = []
+  private readonly memberships: GroupJoined[] = []
 
   /** Binds. Throws NetError: EADDRINUSE, EADDRNOTAVAIL, EINVAL, EMFILE. */
   constructor(stack: Stack, options: UdpOptions) {
@@ -59,23 +66,21 @@ export class UdpSocket {
   }
 
   /**
-   * Fixes the peer: only its datagrams are received, and ICMP errors about ours reach the next operation. Throws NetError:
-   * EAFNOSUPPORT, EINVAL, EBADF.
+   * Fixes the peer: only its datagrams are received, and ICMP errors about ours reach the next operation. A wildcard socket
+   * takes the address that the peer knows. Throws NetError: EAFNOSUPPORT, EINVAL, EBADF, ENETUNREACH, EACCES and the like.
    */
-  connect(address: IpAddress, port: number): void {
+  connect(address: IpAddress, port: number, interfaceIndex = 0): void {
     this.ensureOpen('connect')
     const { family, v6Only } = this.endpoint
     if (address.family !== family && (family === 4 || v6Only)) throw new NetError('EAFNOSUPPORT', `connect ${address}`)
     if (!(Number.isInteger(port) && port >= 1 && port <= 65_535))
       throw new NetError('EINVAL', `connect to port ${port}`)
-    this.endpoint.remoteAddress = address
-    this.endpoint.remotePort = port
-    this.endpoint.way = null
+    const code = this.stack.udp.connect(this.endpoint, address, port, interfaceIndex)
+    if (code !== null) throw new NetError(code, `connect ${address} port ${port}`)
   }
 
   disconnect(): void {
-    this.endpoint.remoteAddress = null
-    this.endpoint.remotePort = 0
+    this.stack.udp.disconnect(this.endpoint)
   }
 
   /** Hears of every ICMP error about datagrams of this socket, whatever their destination. */
@@ -99,7 +104,7 @@ export class UdpSocket {
     const { target } = this
     target.address = address
     target.port = to?.port ?? endpoint.remotePort
-    target.interfaceIndex = to?.interfaceIndex ?? 0
+    target.interfaceIndex = to === undefined ? endpoint.remoteInterfaceIndex : (to.interfaceIndex ?? 0)
     target.source = to?.source ?? null
     const code = this.stack.udp.send(endpoint, bytes, 0, bytes.length, target, this.stack.clock.now())
     if (code !== null) throw new NetError(code, `send ${address} port ${target.port}`)
@@ -160,21 +165,67 @@ export class UdpSocket {
     }
   }
 
+  /** Receives what is sent to a group by that interface. Throws NetError: EADDRINUSE (joined already), EINVAL, ENODEV, ENOBUFS. */
   joinGroup(group: IpAddress, interfaceIndex: number): void {
+    if (this.membership(group, interfaceIndex) >= 0)
+      throw new NetError('EADDRINUSE', `join ${group}: it was joined before`)
+    this.join(group, interfaceIndex)
+    this.memberships.push({ group, interfaceIndex, sources: null })
+  }
+
+  /** Throws NetError: EADDRNOTAVAIL where it was not joined. */
+  leaveGroup(group: IpAddress, interfaceIndex: number): void {
+    const index = this.membership(group, interfaceIndex)
+    if (index < 0) throw new NetError('EADDRNOTAVAIL', `leave ${group}: it was not joined by this socket`)
+    for (const source of this.memberships[index]!.sources ?? []) this.forgetFilter(group, interfaceIndex, source)
+    this.memberships.splice(index, 1)
+    this.stack.multicast.leave(this.stack.interfaces.byIndex(interfaceIndex)!, group, this.stack.clock.now())
+    this.stack.onWork?.()
+  }
+
+  /** Receives what `source` sends to a group; other sources are left out on this socket (RFC 3678 §4.1.2). Throws NetError as joinGroup. */
+  joinSource(group: IpAddress, interfaceIndex: number, source: IpAddress): void {
+    const known = this.memberships[this.membership(group, interfaceIndex)]
+    if (known?.sources === null) throw new NetError('EINVAL', `join ${group}: it was joined for all sources`)
+    if (known?.sources.some((other) => other.equals(source)))
+      throw new NetError('EADDRNOTAVAIL', `join ${group}: ${source} was joined before`)
+    if (known === undefined) {
+      this.join(group, interfaceIndex)
+      this.memberships.push({ group, interfaceIndex, sources: [source] })
+    } else known.sources.push(source)
+    this.endpoint.sourceFilters.push({ group, interfaceIndex, source })
+  }
+
+  /** With the last source the group is left. Throws NetError: EINVAL where the group was not joined, EADDRNOTAVAIL for the source. */
+  leaveSource(group: IpAddress, interfaceIndex: number, source: IpAddress): void {
+    const known = this.memberships[this.membership(group, interfaceIndex)]
+    if (known === undefined || known.sources === null) throw new NetError('EINVAL', `leave ${group}: it was not joined`)
+    const at = known.sources.findIndex((other) => other.equals(source))
+    if (at < 0) throw new NetError('EADDRNOTAVAIL', `leave ${group}: ${source} was not joined`)
+    known.sources.splice(at, 1)
+    this.forgetFilter(group, interfaceIndex, source)
+    if (known.sources.length === 0) this.leaveGroup(group, interfaceIndex)
+  }
+
+  private join(group: IpAddress, interfaceIndex: number): void {
     this.ensureOpen('join')
     const on = this.stack.interfaces.byIndex(interfaceIndex)
     if (on === undefined) throw new NetError('ENODEV', `join ${group}: there is no interface ${interfaceIndex}`)
     this.stack.multicast.join(on, group, this.stack.clock.now())
-    this.memberships.push({ group, interfaceIndex })
     this.stack.onWork?.()
   }
 
-  leaveGroup(group: IpAddress, interfaceIndex: number): void {
-    const index = this.memberships.findIndex((one) => one.interfaceIndex === interfaceIndex && one.group.equals(group))
-    if (index < 0) throw new NetError('EADDRNOTAVAIL', `leave ${group}: it was not joined by this socket`)
-    this.memberships.splice(index, 1)
-    this.stack.multicast.leave(this.stack.interfaces.byIndex(interfaceIndex)!, group, this.stack.clock.now())
-    this.stack.onWork?.()
+  private membership(group: IpAddress, interfaceIndex: number): number {
+    return this.memberships.findIndex((one) => one.interfaceIndex === interfaceIndex && one.group.equals(group))
+  }
+
+  private forgetFilter(group: IpAddress, interfaceIndex: number, source: IpAddress): void {
+    const { sourceFilters } = this.endpoint
+    const at = sourceFilters.findIndex(
+      (filter) =>
+        filter.interfaceIndex === interfaceIndex && filter.group.equals(group) && filter.source.equals(source),
+    )
+    sourceFilters.splice(at, 1)
   }
 
   /** Closes; whoever waits is told. A second call does nothing. */

@@ -82,6 +82,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     trafficClass: 0,
     dontFragment: true,
     routerAlert: false,
+    multicastLoop: true,
   }
   /** What arrives at a listener: passive.ts. */
   onListen:

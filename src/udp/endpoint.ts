@@ -25,21 +25,36 @@ export interface UdpOptions {
   receiveBytes?: number
 }
 
+/** Of this group on this interface, only what this source sends is wanted (RFC 3678 §4.1.2). */
+export interface SourceFilter {
+  readonly group: IpAddress
+  readonly interfaceIndex: number
+  readonly source: IpAddress
+}
+
 export class UdpEndpoint {
   readonly family: Family
   readonly v6Only: boolean
   readonly reuseAddress: boolean
-  readonly localAddress: IpAddress
+  /** What it was bound to; while connected, the address that the peer knows. */
+  localAddress: IpAddress
   readonly localPort: number
+  readonly boundAddress: IpAddress
   readonly interfaceIndex: number
   readonly queue: PacketQueue
   remoteAddress: IpAddress | null = null
   remotePort = 0
+  /** By which link the peer is reached, where its address alone does not say; 0: it does. */
+  remoteInterfaceIndex = 0
   /** Sending to a broadcast address is allowed (SO_BROADCAST). */
   broadcast = false
   /** 0: the link's or the host's default. */
   hopLimit = 0
   multicastHopLimit = 1
+  /** Datagrams to groups come back to this host's members (IP_MULTICAST_LOOP). */
+  multicastLoop = true
+  /** Groups that were joined for some sources alone. */
+  readonly sourceFilters: SourceFilter[] = []
   trafficClass = 0
   /** Too large datagrams are refused, not fragmented (IP_MTU_DISCOVER). */
   dontFragment = false
@@ -66,6 +81,7 @@ export class UdpEndpoint {
     this.reuseAddress = options.reuseAddress ?? false
     this.interfaceIndex = options.interfaceIndex ?? 0
     this.localAddress = address
+    this.boundAddress = address
     this.localPort = port
     this.queue = new PacketQueue(options.receiveBytes ?? DEFAULT_RECEIVE_BYTES)
   }
@@ -87,6 +103,17 @@ export class UdpEndpoint {
       score += 4
     }
     return score
+  }
+
+  /** Whether the source is wanted, of a group that was joined for some sources alone. */
+  admits(source: IpAddress, group: IpAddress, interfaceIndex: number): boolean {
+    let filtered = false
+    for (const filter of this.sourceFilters) {
+      if (filter.interfaceIndex !== interfaceIndex || !filter.group.equals(group)) continue
+      if (filter.source.equals(source)) return true
+      filtered = true
+    }
+    return !filtered
   }
 
   /** The first datagram, its data at the payload; the caller owns it. Null: none. */

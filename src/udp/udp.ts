@@ -79,6 +79,7 @@ export class Udp implements Transport, Machine {
     trafficClass: 0,
     dontFragment: false,
     routerAlert: false,
+    multicastLoop: true,
   }
   private readonly wayOptions: { source: IpAddress | null; interfaceIndex: number } = {
     source: null,
@@ -108,6 +109,31 @@ export class Udp implements Transport, Machine {
     this.byPort.set(port, others)
     this.count++
     return endpoint
+  }
+
+  /**
+   * Fixes the peer. A wildcard endpoint takes the address that it speaks to the peer from, until disconnect(). The code of
+   * the error, or null.
+   */
+  connect(endpoint: UdpEndpoint, address: IpAddress, port: number, interfaceIndex: number): NetErrorCode | null {
+    const output = address.family === 4 ? this.parts.ipv4 : this.parts.ipv6
+    endpoint.way = null
+    const way = this.wayTo(endpoint, output, { address, port, interfaceIndex, source: null })
+    if (typeof way === 'string') return codeOfNoWay(way)
+    if (!endpoint.broadcast && this.parts.addresses.isBroadcast(address)) return 'EACCES'
+    endpoint.remoteAddress = address
+    endpoint.remotePort = port
+    endpoint.remoteInterfaceIndex = interfaceIndex
+    if (endpoint.localAddress.isUnspecified) endpoint.localAddress = way.source
+    return null
+  }
+
+  disconnect(endpoint: UdpEndpoint): void {
+    endpoint.remoteAddress = null
+    endpoint.remotePort = 0
+    endpoint.remoteInterfaceIndex = 0
+    endpoint.localAddress = endpoint.boundAddress
+    endpoint.way = null
   }
 
   close(endpoint: UdpEndpoint): void {
@@ -154,6 +180,7 @@ export class Udp implements Transport, Machine {
     options.hopLimit = isMulticast ? endpoint.multicastHopLimit : endpoint.hopLimit
     options.trafficClass = endpoint.trafficClass
     options.dontFragment = endpoint.dontFragment
+    options.multicastLoop = endpoint.multicastLoop
     this.countSend(isV4, true)
     const result = output.send(packet, way, options, now)
     if (result === 'too-big') return 'EMSGSIZE'
@@ -177,7 +204,8 @@ export class Udp implements Transport, Machine {
     if (endpoints !== undefined) {
       for (const endpoint of endpoints) {
         const score = endpoint.score(source, sourcePort, destination, packet.interfaceIndex)
-        if (score > bestScore) {
+        // Of several that fit equally, the one bound last: as Linux has it.
+        if (score >= 0 && score >= bestScore) {
           best = endpoint
           bestScore = score
         }
@@ -267,6 +295,7 @@ export class Udp implements Transport, Machine {
     packet.pull(UDP_HEADER)
     for (const endpoint of endpoints ?? []) {
       if (endpoint.score(source, sourcePort, destination, packet.interfaceIndex) < 0) continue
+      if (!endpoint.admits(source, destination, packet.interfaceIndex)) continue
       delivered = true
       const twin = packet.copy(this.parts.pool)
       const drop = twin === null ? 'noBuffer' : this.deliver(twin, endpoint, isV4)
