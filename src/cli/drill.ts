@@ -1,9 +1,9 @@
 // `hourglass drill`: packet scripts against the stack, in process, in virtual time.
 
-import { readFileSync } from 'node:fs'
-import type { Command } from 'commander'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { type Command, Option } from 'commander'
 import { LEVELS, type Level } from '../drill/levels.ts'
-import { runScript, type Verdict } from '../drill/runner.ts'
+import { type DrillOptions, runScript, type Verdict } from '../drill/runner.ts'
 import { UsageError } from '../errors.ts'
 import { dim, EXIT_NO, EXIT_OK, EXIT_USAGE, print, printJson, say } from './output.ts'
 
@@ -18,14 +18,21 @@ export function drillCommand(program: Command, end: (code: number) => void): voi
   program
     .command('drill <FILES...>')
     .summary("run packet scripts in packetdrill's language against the stack")
-    .description('Runs packet scripts against a stack of their own each, in process and in virtual time.')
+    .description(
+      'Runs packet scripts against a stack of their own each, in process and in virtual time. FILES are scripts, folders ' +
+        'of scripts named *.pkt, or patterns with *, ? and **.',
+    )
     .option('--level <LEVEL>', `how exactly: ${LEVELS.join(', ')}`, level, 'strict')
-    .option('--define <SYM=VALUE>', 'a symbol that scripts use; may be repeated', define, new Map<string, string>())
+    .addOption(
+      new Option('--define <SYM=VALUE>', 'a symbol that scripts use; may be repeated')
+        .argParser(define)
+        .default(new Map<string, string>(), 'none'),
+    )
     .option('--exhaustive', 'packets after the last one expected, and other descriptor numbers, are failures too')
     .option('--json', 'one JSON object')
     .addHelpText(
       'before',
-      'Examples:\n  hourglass drill test/drill/*.pkt\n  hourglass drill --level portable --define MSS=1460 script.pkt\n',
+      'Examples:\n  hourglass drill test/drill\n  hourglass drill "scripts/**/*.pkt"\n  hourglass drill --level portable --define MSS=1460 script.pkt\n',
     )
     .action((files: string[], flags: DrillFlags) => end(drill(files, flags)))
 }
@@ -44,19 +51,70 @@ function define(text: string, symbols: Map<string, string>): Map<string, string>
 
 function drill(files: readonly string[], flags: DrillFlags): number {
   const options = { level: flags.level, symbols: flags.define, exhaustive: flags.exhaustive ?? false }
-  const verdicts = files.map((file) => runScript(file, read(file), options))
+  const verdicts = files.flatMap(scriptsAt).map((file) => run(file, options))
   if (flags.json === true) printJson(summary(verdicts, flags.level))
   else tell(verdicts)
   if (verdicts.some(({ kind }) => kind === 'wrong')) return EXIT_USAGE
   return verdicts.some(({ kind }) => kind === 'failed') ? EXIT_NO : EXIT_OK
 }
 
-function read(file: string): string {
+function run(file: string, options: DrillOptions): Verdict {
+  let text: string
   try {
-    return readFileSync(file, 'utf8')
+    text = readFileSync(file, 'utf8')
   } catch (error) {
-    throw new UsageError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+    return { kind: 'wrong', file, message: `${file} cannot be read: ${because(error)}` }
   }
+  return runScript(file, text, options)
+}
+
+const because = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** A file; the scripts of a folder and those below it; or, where no shell did it, what a pattern stands for. */
+function scriptsAt(path: string): string[] {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    return found(scriptsBelow(path), `${path}: expected scripts there, files named *.pkt`)
+  }
+  if (!/[*?]/.test(path) || existsSync(path)) return [path]
+  const parts = path.split('/')
+  const folder = parts
+    .slice(
+      0,
+      parts.findIndex((part) => /[*?]/.test(part)),
+    )
+    .join('/')
+  const pattern = patternOf(path)
+  const start = folder === '' ? (path.startsWith('/') ? '/' : '.') : folder
+  const paths = filesBelow(start).map((file) => file.replace(/^\.\//, ''))
+  return found(
+    paths.filter((file) => pattern.test(file)),
+    `${path} stands for no file`,
+  )
+}
+
+function found(files: string[], otherwise: string): string[] {
+  if (files.length === 0) throw new UsageError(otherwise)
+  return files.sort()
+}
+
+const scriptsBelow = (folder: string): string[] => filesBelow(folder).filter((file) => file.endsWith('.pkt'))
+
+function filesBelow(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true, recursive: true })
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => `${entry.parentPath}/${entry.name}`)
+  } catch (error) {
+    throw new UsageError(`${folder} cannot be read: ${because(error)}`)
+  }
+}
+
+/** `*` and `?` stand for what is within a name, `**` as a name for any number of folders. */
+function patternOf(path: string): RegExp {
+  const source = path
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replace(/\*\*\/|\*|\?/g, (mark) => (mark === '**/' ? '(?:.*/)?' : mark === '*' ? '[^/]*' : '[^/]'))
+  return new RegExp(`^${source}$`)
 }
 
 const count = (verdicts: readonly Verdict[], kind: Verdict['kind']): number =>

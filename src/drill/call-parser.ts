@@ -61,11 +61,11 @@ function parseTerm(tokens: Tokens): Expression {
     case 'word':
       tokens.take()
       return tokens.is('(')
-        ? { kind: 'function', name: token.text, args: parseArguments(tokens) }
+        ? { kind: 'function', name: token.text, args: tokens.within(() => parseArguments(tokens)) }
         : { kind: 'word', name: token.text }
     case 'mark':
-      if (token.text === '[') return { kind: 'list', items: parseItems(tokens, '[', ']') }
-      if (token.text === '{') return parseRecord(tokens)
+      if (token.text === '[') return { kind: 'list', items: tokens.within(() => parseItems(tokens, '[', ']')) }
+      if (token.text === '{') return tokens.within(() => parseRecord(tokens))
       break
   }
   return tokens.expected('an argument')

@@ -15,11 +15,26 @@ interface Word {
   readonly text: string
 }
 
+/** Brackets within brackets. */
+const MAX_DEPTH = 50
+/** What may be a variable of a real machine: that there is none of the name here is no mistake of the script. */
+const OF_A_MACHINE = /^(tcpi_|tcpv_|bbr_|dctcp_|vegas_|SK_|TCP_|TCPI_|BPF_)/
+
+/** What would end a Python as well. */
+class CodeError extends Error {
+  override readonly name = 'CodeError'
+}
+
 /** Runs a block; the message of the first assertion that fails, or null. Variables that it sets go to `variables`. */
 export function runCode(code: string, variables: Map<string, Value>, lookup: Lookup): string | null {
-  for (const statement of statementsOf(code)) {
-    const failure = new Evaluator(statement, variables, lookup).statement()
-    if (failure !== null) return failure
+  try {
+    for (const statement of statementsOf(code)) {
+      const failure = new Evaluator(statement, variables, lookup).statement()
+      if (failure !== null) return failure
+    }
+  } catch (error) {
+    if (error instanceof CodeError) return error.message
+    throw error
   }
   return null
 }
@@ -38,6 +53,7 @@ function statementsOf(code: string): string[] {
       current = ''
     }
   }
+  if (current.trim() !== '') throw new CodeError(`'${current.trim()}' does not end`)
   return statements
 }
 
@@ -47,6 +63,9 @@ class Evaluator {
   private readonly variables: Map<string, Value>
   private readonly lookup: Lookup
   private at = 0
+  private depth = 0
+  /** More than 0 where the value does not matter, as behind `0 and`. */
+  private idle = 0
 
   constructor(source: string, variables: Map<string, Value>, lookup: Lookup) {
     this.source = source
@@ -97,25 +116,39 @@ class Evaluator {
   }
 
   private expression(): Value {
+    if (++this.depth > MAX_DEPTH) throw new CodeError(`more than ${MAX_DEPTH} brackets within each other`)
     let left = this.conjunction()
     while (this.accept('or')) {
-      const right = this.conjunction()
-      left = isTrue(left) ? left : right
+      const decided = isTrue(left)
+      const right = this.passOver(decided, () => this.conjunction())
+      left = decided ? left : right
     }
+    this.depth--
     return left
   }
 
   private conjunction(): Value {
     let left = this.negation()
     while (this.accept('and')) {
-      const right = this.negation()
-      left = isTrue(left) ? right : left
+      const decided = !isTrue(left)
+      const right = this.passOver(decided, () => this.negation())
+      left = decided ? left : right
     }
     return left
   }
 
+  private passOver(decided: boolean, evaluate: () => Value): Value {
+    if (decided) this.idle++
+    const value = evaluate()
+    if (decided) this.idle--
+    return value
+  }
+
   private negation(): Value {
-    return this.accept('not') ? !isTrue(this.negation()) : this.comparison()
+    let negations = 0
+    while (this.accept('not')) negations++
+    const value = this.comparison()
+    return negations === 0 ? value : isTrue(value) === (negations % 2 === 0)
   }
 
   private comparison(): Value {
@@ -148,14 +181,30 @@ class Evaluator {
     for (;;) {
       const operator = operators.find((candidate) => this.accept(candidate))
       if (operator === undefined) return left
-      left = calculate(operator, Number(left), Number(this.binary(level + 1)))
+      const right = Number(this.binary(level + 1))
+      if (right === 0 && this.idle === 0 && ['/', '//', '%'].includes(operator)) {
+        throw new CodeError(`${this.source} divides by zero`)
+      }
+      left = calculate(operator, Number(left), right)
     }
   }
 
   private unary(): Value {
-    if (this.accept('-')) return -Number(this.unary())
-    if (this.accept('+')) return Number(this.unary())
-    if (this.accept('~')) return ~Number(this.unary())
+    const signs: string[] = []
+    for (let sign = this.sign(); sign !== null; sign = this.sign()) signs.push(sign)
+    const value = this.operand()
+    if (signs.length === 0) return value
+    return signs.reduceRight(
+      (number, sign) => (sign === '-' ? -number : sign === '~' ? ~number : number),
+      Number(value),
+    )
+  }
+
+  private sign(): string | null {
+    return ['-', '+', '~'].find((candidate) => this.accept(candidate)) ?? null
+  }
+
+  private operand(): Value {
     const word = this.words[this.at++]
     if (word === undefined) return this.unknown()
     if (word.kind === 'number') return Number(word.text)
@@ -186,8 +235,10 @@ class Evaluator {
     if (name === 'False') return false
     if (name === 'None') return null
     const value = this.variables.get(name) ?? this.lookup(name)
-    if (value === undefined) throw new NotRunError(`the variable ${name}`)
-    return value
+    if (value !== undefined) return value
+    if (OF_A_MACHINE.test(name)) throw new NotRunError(`the variable ${name}`)
+    if (this.idle > 0) return 0
+    throw new CodeError(`${this.source}: there is no variable ${name}`)
   }
 
   private accept(text: string): boolean {

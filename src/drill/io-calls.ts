@@ -12,10 +12,14 @@ import { ERRNO, MSG_DONTWAIT, MSG_MORE, MSG_PEEK, numberOf } from './values.ts'
 
 const KNOWN_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_MORE | 0x20 | 0x80 | 0x100 | 0x4000
 
+/** RFC 768: what the length field can tell. */
+const MOST_DATAGRAM = 65_527
+
 /** Bytes read; a negative errno; null: it would block. */
 export function receive(stack: Stack, descriptor: Descriptor, call: Call): number | null {
   const flags = flagsOf(call, call.name === 'recvmsg' ? 2 : call.name.startsWith('recv') ? 3 : -1)
   const length = lengthOf(call)
+  if (length < 0) return -ERRNO.EINVAL!
   const waits = !descriptor.nonBlocking && (flags & MSG_DONTWAIT) === 0
   if (descriptor.kind === 'udp') return receiveDatagram(descriptor, length, waits)
   const { connection } = descriptor
@@ -59,6 +63,7 @@ function receiveDatagram(descriptor: UdpDescriptor, length: number, waits: boole
 export function send(stack: Stack, descriptor: Descriptor, call: Call, addresses: Addresses): number | null {
   const flags = flagsOf(call, call.name === 'sendmsg' ? 2 : call.name.startsWith('send') ? 3 : -1)
   const length = lengthOf(call)
+  if (length < 0) return -ERRNO.EINVAL!
   if (descriptor.kind === 'udp') return sendDatagram(stack, descriptor, length, addresses)
   const { connection } = descriptor
   if (connection === null) return -ERRNO.EPIPE!
@@ -81,6 +86,7 @@ function cork(connection: Connection, descriptor: TcpDescriptor, more: boolean):
 }
 
 function sendDatagram(stack: Stack, descriptor: UdpDescriptor, length: number, addresses: Addresses): number {
+  if (length > MOST_DATAGRAM) return -ERRNO.EMSGSIZE!
   const { flow } = descriptor
   const endpoint = descriptor.endpoint ?? stack.udp.bind({ family: addresses.family })
   descriptor.endpoint = endpoint

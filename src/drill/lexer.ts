@@ -55,7 +55,7 @@ const QUOTES: readonly [kind: TokenKind, open: string, close: string][] = [
 export class Lexer {
   readonly file: string
   private readonly text: string
-  private readonly symbols: ReadonlyMap<string, string>
+  private readonly symbols: Map<string, string>
   private at = 0
   private line = 1
   /** Inside `#ifdef` of a symbol that is defined: its `#endif` is nothing but a mark. */
@@ -63,8 +63,14 @@ export class Lexer {
 
   constructor(file: string, text: string, symbols: ReadonlyMap<string, string>) {
     this.file = file
-    this.text = text
-    this.symbols = symbols
+    // A byte order mark is no character of the script.
+    this.text = text.startsWith('\ufeff') ? text.slice(1) : text
+    this.symbols = new Map(symbols)
+  }
+
+  /** A symbol from here on; the script's own go before those of the user. */
+  define(symbol: string, value: string): void {
+    this.symbols.set(symbol, value)
   }
 
   next(): Token {

@@ -5,7 +5,11 @@ import { parseCall } from './call-parser.ts'
 import type { Lexer } from './lexer.ts'
 import { parsePacket } from './packet-parser.ts'
 import type { Action, Event, Script, Shell, When } from './script.ts'
+import { checkOption } from './script-options.ts'
 import { Tokens } from './tokens.ts'
+
+/** Some thirty years: microseconds of it are whole numbers still. */
+const MAX_SECONDS = 1_000_000_000
 
 /** Throws UsageError for a wrong script, NotRunError for a right one that asks for what does not exist here. */
 export function parseScript(lexer: Lexer): Script {
@@ -23,18 +27,24 @@ export function parseScript(lexer: Lexer): Script {
 function parseOptions(tokens: Tokens): Map<string, string> {
   const options = new Map<string, string>()
   while (tokens.peek().kind === 'option') {
-    const name = tokens.take().text.slice(2)
-    if (!tokens.accept('=')) {
-      options.set(name, '')
-      continue
-    }
-    const { kind } = tokens.peek()
-    if (kind === 'end' || kind === 'mark') tokens.expected(`a value for --${name}`)
-    let value = tokens.take().text
-    if (tokens.accept('=')) value += `=${tokens.take().text}`
+    const { text, line } = tokens.take()
+    const name = text.slice(2)
+    const value = tokens.accept('=') ? parseOptionValue(tokens, name) : ''
+    checkOption(tokens.file, line, name, value)
     options.set(name, value)
   }
   return options
+}
+
+function parseOptionValue(tokens: Tokens, name: string): string {
+  const { kind, line } = tokens.peek()
+  if (kind === 'end' || kind === 'mark') tokens.expected(`a value for --${name}`)
+  if (name !== 'define') return kind === 'string' ? tokens.take().text : tokens.takeRun()
+  const value = tokens.takeRun()
+  const at = value.indexOf('=')
+  if (at <= 0) tokens.fail(line, `expected --define=SYMBOL=VALUE, found '${value}'`)
+  tokens.define(value.slice(0, at), value.slice(at + 1))
+  return value
 }
 
 function parseShell(tokens: Tokens): Shell | null {
@@ -99,5 +109,6 @@ function parseSeconds(tokens: Tokens): Micros {
   const token = tokens.peek()
   if (token.kind !== 'integer' && token.kind !== 'float') tokens.expected('a time in seconds')
   if (token.text.startsWith('-')) tokens.expected('a time that is not negative')
+  if (Number(token.text) > MAX_SECONDS) tokens.expected(`a time of ${MAX_SECONDS} seconds at most`)
   return seconds(Number(tokens.take().text))
 }

@@ -1,6 +1,7 @@
 // What scripts ask of the system by commands: the settings that mean something to this stack, by a table; those that
 // mean nothing here, which are ignored; and the defaults.sh that scripts of the Linux family begin with.
 
+import { UsageError } from '../errors.ts'
 import type { ConnectionOptions } from '../tcp/connection.ts'
 import type { TcpConfig } from '../tcp/environment.ts'
 import { seconds } from '../time.ts'
@@ -102,9 +103,17 @@ function setting(profile: Profile, text: string): void {
   tcpSetting(profile, short, value)
 }
 
+function wholeNumber(name: string, value: string): number {
+  if (!/^-?\d{1,15}$/.test(value)) throw new UsageError(`net.ipv4.tcp_${name} is '${value}': it must be a number`)
+  return Number(value)
+}
+
 function tcpSetting(profile: Profile, name: string, value: string): void {
   const { config, options } = profile
-  const number = Number(value)
+  const number = name === 'congestion_control' ? 0 : wholeNumber(name, value.split(/\s+/).at(-1) ?? '')
+  if ((name === 'rmem' || name === 'wmem') && value.split(/\s+/).length !== 3) {
+    throw new UsageError(`net.ipv4.tcp_${name} is '${value}': it must be three numbers, like '4096 131072 6291456'`)
+  }
   switch (name) {
     case 'timestamps':
       config.timestamps = number !== 0
@@ -143,10 +152,10 @@ function tcpSetting(profile: Profile, name: string, value: string): void {
       options.keepAliveCount = number
       return
     case 'rmem':
-      options.receiveBytes = Number(value.split(/\s+/)[2])
+      options.receiveBytes = number
       return
     case 'wmem':
-      options.sendBytes = Number(value.split(/\s+/)[2])
+      options.sendBytes = number
       return
     case 'congestion_control':
       if (value !== 'cubic' && value !== 'reno') throw new NotRunError(`congestion control ${value}`)

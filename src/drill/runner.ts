@@ -12,12 +12,12 @@ import type { Value } from './code.ts'
 import type { Addresses } from './flow.ts'
 import type { Level } from './levels.ts'
 import { toleranceOf } from './levels.ts'
-import { Lexer } from './lexer.ts'
+import { Lexer, scriptError } from './lexer.ts'
 import { notationOf } from './notation.ts'
 import { PacketEvents } from './packet-events.ts'
 import { parseScript } from './parser.ts'
 import { configure, Profile } from './profile.ts'
-import { type Call, type Event, NotRunError, type Script, type When } from './script.ts'
+import { type Call, type Event, NotRunError, type Script, type Shell, type When } from './script.ts'
 import { ScriptDevice } from './script-device.ts'
 import type { ScriptHost } from './script-host.ts'
 import { type Attempt, type Outcome, Sockets, timeoutOf } from './sockets.ts'
@@ -104,14 +104,16 @@ class Runner implements ScriptHost {
   private pending: PendingCall[] = []
   /** The script's time of the event before. */
   private previousAt: Micros = 0 as Micros
+  /** Of the event that is being performed. */
+  private line = 0
 
   constructor(script: Script, options: DrillOptions) {
     this.script = script
     this.options = options
     const profile = new Profile()
-    for (const command of leadingCommands(script, options.level)) configure(profile, command)
+    for (const shell of leadingCommands(script, options.level)) configureFrom(script, profile, shell)
     const mtu = Number(script.options.get('mtu') ?? 1_500)
-    this.device = new ScriptDevice(this.clock, mtu)
+    this.device = new ScriptDevice(this.clock, mtu, Number(script.options.get('mss') ?? 0))
     const pool = options.pool ?? new PagePool()
     this.stack = new Stack({
       clock: this.clock,
@@ -176,6 +178,7 @@ class Runner implements ScriptHost {
 
   private perform(event: Event): void {
     const { action, line, when } = event
+    this.line = line
     const base = when.kind === 'relative' ? this.now : (0 as Micros)
     const expected = micros(base + when.from)
     if (action.kind === 'packet' && !action.packet.inbound) {
@@ -242,8 +245,7 @@ class Runner implements ScriptHost {
   /** Lets the stack do all that is due now. */
   settle(): void {
     for (let step = 0; this.stack.deadline() <= this.clock.now(); step++) {
-      if (step > MAX_STEPS)
-        throw new UsageError(`${this.script.file}: the stack never comes to rest at ${seconds6(this.now)}`)
+      if (step > MAX_STEPS) fail(this.line, `the stack never comes to rest at ${seconds6(this.now)}`)
       this.stack.poll(this.clock.now())
     }
     this.packets.follow()
@@ -263,7 +265,7 @@ class Runner implements ScriptHost {
   runTo(instant: Micros): void {
     for (let steps = 0; this.step(instant); steps++) {
       if (steps > MAX_STEPS)
-        throw new UsageError(`${this.script.file}: no end before ${seconds6(this.timeOf(instant))}`)
+        fail(this.line, `more than ${MAX_STEPS} things happen before ${seconds6(this.timeOf(instant))}`)
     }
     this.clock.advance(instant)
     this.settle()
@@ -298,18 +300,27 @@ class Runner implements ScriptHost {
   }
 }
 
+/** A setting that cannot be is a mistake of the script's line. */
+function configureFrom(script: Script, profile: Profile, { command, line }: Shell): void {
+  try {
+    configure(profile, command)
+  } catch (error) {
+    throw error instanceof UsageError ? scriptError(script.file, line, error.message) : error
+  }
+}
+
 /** Commands that come before the first socket: they configure the stack. */
-function leadingCommands(script: Script, level: Level): string[] {
-  const commands = script.before === null ? [] : [script.before.command]
-  for (const { action } of script.events) {
-    if (action.kind === 'shell') commands.push(action.command)
+function leadingCommands(script: Script, level: Level): Shell[] {
+  const shells = script.before === null ? [] : [script.before]
+  for (const { action, line } of script.events) {
+    if (action.kind === 'shell') shells.push({ command: action.command, line })
     else break
   }
   // Another system's settings are no reason not to run.
   if (level === 'portable')
-    return commands.filter((command) => command.includes('defaults.sh') || /net\.ipv4/.test(command))
+    return shells.filter(({ command }) => command.includes('defaults.sh') || /net\.ipv4/.test(command))
   const init = script.options.get('init_scripts')
-  return init === undefined ? commands : [init, ...commands]
+  return init === undefined ? shells : [{ command: init, line: 1 }, ...shells]
 }
 
 function addressesOf(options: ReadonlyMap<string, string>): Addresses {

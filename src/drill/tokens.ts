@@ -2,8 +2,12 @@
 
 import { type Lexer, scriptError, type Token, type TokenKind } from './lexer.ts'
 
+/** Brackets within brackets: deeper ones are no script that a person wrote. */
+const MAX_DEPTH = 50
+
 export class Tokens {
   private readonly lexer: Lexer
+  private depth = 0
   private readonly ahead: Token[] = []
   /** Where the token that was taken last ends. */
   private lastEnd = 0
@@ -45,6 +49,17 @@ export class Tokens {
     return this.lexer.slice(at, this.lastEnd).replace(/\s+/g, ' ')
   }
 
+  /** What comes up to the next blank, as it is written. */
+  takeRun(): string {
+    const { at } = this.take()
+    while (this.peek().kind !== 'end' && this.peek().at === this.lastEnd) this.take()
+    return this.textFrom(at)
+  }
+
+  define(symbol: string, value: string): void {
+    this.lexer.define(symbol, value)
+  }
+
   takeKind(kind: TokenKind, what: string): Token {
     if (this.peek().kind !== kind) this.expected(what)
     return this.take()
@@ -59,6 +74,18 @@ export class Tokens {
     }
     this.take()
     return value
+  }
+
+  get file(): string {
+    return this.lexer.file
+  }
+
+  /** Runs a parser of what is in brackets. */
+  within<T>(parse: () => T): T {
+    if (++this.depth > MAX_DEPTH) this.expected(`no more than ${MAX_DEPTH} brackets within each other`)
+    const result = parse()
+    this.depth--
+    return result
   }
 
   expected(what: string): never {

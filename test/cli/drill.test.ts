@@ -1,6 +1,6 @@
 // `hourglass drill` as a command: what it prints, and how it ends.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -74,5 +74,25 @@ describe('hourglass drill', () => {
     const { code, stderr } = hourglass(`drill ${folder}/none.pkt`)
     expect(code).toBe(2)
     expect(stderr).toContain(`${folder}/none.pkt cannot be read`)
+  })
+
+  test('runs the scripts of a folder, and those that a pattern stands for', () => {
+    const below = join(folder, 'below', 'deeper')
+    mkdirSync(below, { recursive: true })
+    writeFileSync(join(below, 'one.pkt'), readFileSync(good))
+    writeFileSync(join(below, 'notes.txt'), 'no script')
+    expect(hourglass(`drill ${join(folder, 'below')}`).stdout).toBe('1 passed, 0 failed\n')
+    expect(hourglass(`drill ${folder}/below/**/*.pkt`).stdout).toBe('1 passed, 0 failed\n')
+    expect(hourglass(`drill ${folder}/below/*.pkt`)).toMatchObject({
+      code: 2,
+      stderr: `hourglass: ${folder}/below/*.pkt stands for no file\n`,
+    })
+  })
+
+  test('a file that cannot be read keeps no other from being run', () => {
+    const { code, stdout, stderr } = hourglass(`drill ${join(folder, 'none.pkt')} ${good}`)
+    expect(code).toBe(2)
+    expect(stdout).toBe('1 passed, 0 failed\n')
+    expect(stderr).toContain('none.pkt cannot be read')
   })
 })

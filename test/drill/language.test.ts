@@ -38,6 +38,15 @@ describe('a wrong script', () => {
     ['0 socket(..., SOCK_STREAM, 0) = 3\n2 close(3) = 0\n1 close(3) = 0', 'x.pkt:3: time goes back'],
     ['0~1 < S 0:0(0) win 1', 'x.pkt:1: only packets that the stack sends'],
     ['0 < . 1:1(0) ack 1 win 1 <nop,nop,TS val 1 ecr 77>', 'x.pkt:1: no packet of the stack had TS val 77'],
+    ['--no_such_thing=1\n0 < S 0:0(0) win 1', "x.pkt:1: expected an option of packetdrill, found '--no_such_thing'"],
+    ['--mtu=10\n0 < S 0:0(0) win 1', 'x.pkt:1: expected a number from 68 to 65535 for --mtu'],
+    ['// one\n--local_ip=999.1.1.1\n0 < S 0:0(0) win 1', "x.pkt:2: expected an IP address for --local_ip, found '999"],
+    ['--define=X\n0 < S 0:0(0) win 1', 'x.pkt:1: expected --define=SYMBOL=VALUE'],
+    ['`sysctl -w net.ipv4.tcp_retries2=many`\n0 < S 0:0(0) win 1', "x.pkt:1: net.ipv4.tcp_retries2 is 'many'"],
+    ['99999999999 < S 0:0(0) win 1', 'x.pkt:1: expected a time of 1000000000 seconds at most'],
+    [`0 socket(${'['.repeat(100_000)}`, 'x.pkt:1: expected no more than 50 brackets within each other'],
+    ['0 %{ assert 1', 'x.pkt:1: expected }%'],
+    ['\u0000\u0001\ufffd', 'x.pkt:1: expected an event'],
   ])('%j: %s', (text, message) => {
     const verdict = run(text)
     expect(verdict.kind === 'wrong' ? verdict.message : verdict.kind).toContain(message)
@@ -106,6 +115,34 @@ describe('the language', () => {
     expect(kindOf(`#ifdef SIZE\n${OPEN}#endif\n`, { symbols })).toBe('passed')
   })
 
+  test('a script defines symbols itself, and its own go before those of the user', () => {
+    const text = `--define=SIZE=1000\n${OPEN.replace('mss 1000', 'mss SIZE')}`
+    expect(kindOf(text, { symbols: new Map([['SIZE', '70000']]) })).toBe('passed')
+  })
+
+  test('a byte order mark and carriage returns are no part of a script', () => {
+    expect(kindOf(`\ufeff${OPEN.replaceAll('\n', '\r\n')}`)).toBe('passed')
+  })
+
+  test('--mss makes segments of what the script sends in larger packets', () => {
+    const text = `--mss=1000\n${OPEN}+.1 < . 1:10001(10000) ack 1 win 65535\n+0 > . 1:1(0) ack 10001
++0 %{ assert tcpi_segs_in == 11 and tcpi_data_segs_in == 10 and tcpi_rcv_mss == 1000 }%`
+    expect(run(text)).toEqual({ kind: 'passed', file: 'x.pkt' })
+  })
+
+  test('lengths that cannot be are errors of the call', () => {
+    expect(kindOf(`${OPEN}+0 write(4, ..., -5) = -1 EINVAL (Invalid argument)`)).toBe('passed')
+    expect(kindOf('0 socket(..., SOCK_DGRAM, 0) = 3\n+0 sendto(3, ..., 4000000000, 0, ..., ...) = -1 EMSGSIZE')).toBe(
+      'passed',
+    )
+  })
+
+  test('a call that never returns and time that never comes are failures of their line', () => {
+    const blocked = '+0...1 poll([{fd=4, events=POLLIN, revents=0}], 1, -1) = 0'
+    expect(run(`${OPEN}${blocked}`)).toMatchObject({ line: 8, message: 'poll() still blocks at the end of the script' })
+    expect(run(`${OPEN}0.05 %{ assert 1 }%`)).toMatchObject({ kind: 'failed', line: 8 })
+  })
+
   test('comments and line ends separate words as blanks do', () => {
     const text = OPEN.replaceAll(' ', '\n').replace('+0\n<', '+0 /* from\nthe peer */ < // now\n')
     expect(kindOf(text)).toBe('passed')
@@ -135,6 +172,17 @@ describe('the language', () => {
     expect(code('a = 2 + 3 * 4\nb = (a | 1) << 1; b += 1\nassert b == 31, b\nprint(b)')).toBe('passed')
     expect(code('assert -7 // 2 == -4 and -7 % 3 == 2 and ~0 == -1')).toBe('passed')
     expect(code('assert tcpi_snd_mss == 1001')).toBe('failed')
+    expect(code('assert 1 or 1 / 0')).toBe('passed')
+    expect(code(`assert ${'not '.repeat(99_999)}0 and ${'-'.repeat(99_999)}1 == -1`)).toBe('passed')
+  })
+
+  test.each([
+    ['assert (', "'assert (' does not end"],
+    ['assert 1 / 0 > 5', 'assert 1 / 0 > 5 divides by zero'],
+    ['assert what == 1', 'assert what == 1: there is no variable what'],
+    [`assert ${'('.repeat(99_999)}1${')'.repeat(99_999)}`, 'more than 50 brackets within each other'],
+  ])('code that would end a Python fails: %s', (text, message) => {
+    expect(run(`${OPEN}+0 %{ ${text} }%`)).toMatchObject({ kind: 'failed', line: 8, message })
   })
 
   test('defaults.sh is a profile: windows of 15 MB, and so a scale of 8', () => {
