@@ -7,9 +7,12 @@ import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { drillCommand } from './drill.ts'
 import { dumpCommand } from './dump.ts'
+import { ipCommand } from './ip.ts'
 import { ncCommand } from './nc.ts'
+import { nstatCommand } from './nstat.ts'
 import { EXIT_OK, EXIT_USAGE, flushOutput, outputFailed, printBytes, report } from './output.ts'
 import { pingCommand } from './ping.ts'
+import { ssCommand } from './ss.ts'
 import { traceCommand } from './trace.ts'
 import { upCommand } from './up.ts'
 
@@ -45,6 +48,9 @@ async function main(words: readonly string[]): Promise<number> {
   pingCommand(program, end)
   traceCommand(program, end)
   ncCommand(program, end)
+  ssCommand(program, end)
+  ipCommand(program, end)
+  nstatCommand(program, end)
   dumpCommand(program, end)
   drillCommand(program, end)
   doctorCommand(program, end)

@@ -2,7 +2,9 @@
 
 import type { Command } from 'commander'
 import { nonZero } from '../counters.ts'
+import { EnvironmentError } from '../errors.ts'
 import { parseLinkName } from '../link/link-name.ts'
+import { ControlSocket } from '../node/control/control-socket.ts'
 import type { Host } from '../node/host.ts'
 import { parseServices, type Service, type ServiceName, startServices } from '../node/services.ts'
 import { isSystemSideDown } from '../node/system-side.ts'
@@ -17,6 +19,8 @@ interface UpFlags extends HostFlags {
   serve?: ServiceName[]
   duration?: number
   ndjson?: boolean
+  /** The path, or false: none. */
+  control?: string | false
 }
 
 export function upCommand(program: Command, end: (code: number) => void): void {
@@ -33,6 +37,8 @@ export function upCommand(program: Command, end: (code: number) => void): void {
       read.once('--serve', parseServices),
     )
     .option('--duration <S>', 'stop after so many seconds', (text) => read.decimal('--duration', text, 0, 1e9))
+    .option('--control <PATH>', 'the control socket that hourglass ss, ip and nstat ask; default: by the process')
+    .option('--no-control', 'no control socket')
     .option('--ndjson', 'print events as JSON, one on a line')
     .action(async (flags: UpFlags) => end(await up(flags)))
   command.addHelpText(
@@ -62,7 +68,9 @@ async function up(flags: UpFlags): Promise<number> {
     if (line !== null) say(`hourglass: ${line}`)
   }
   let services: Service[] = []
+  let control: ControlSocket | null = null
   try {
+    control = await openControl(host, flags)
     await Promise.race([host.ready(), stop.promise])
     services = [...startServices(host.stack, flags.serve ?? []), ...startTcpServices(host.stack, flags.serve ?? [])]
     if (stop.reason === null) announce(host, services, flags.ndjson === true)
@@ -74,6 +82,7 @@ async function up(flags: UpFlags): Promise<number> {
     await stop.promise
   } finally {
     for (const service of services) service.close()
+    control?.close()
     await host.close()
   }
   printCounters(host, stop.reason ?? 'ended', flags.ndjson === true)
@@ -82,6 +91,18 @@ async function up(flags: UpFlags): Promise<number> {
     return EXIT_ENVIRONMENT
   }
   return stop.reason === 'interrupted' ? EXIT_INTERRUPTED : EXIT_OK
+}
+
+/** Null where none is wanted. The default one's failure is told, and the host runs on; a named one's is an error. */
+async function openControl(host: Host, { control }: UpFlags): Promise<ControlSocket | null> {
+  if (control === false) return null
+  try {
+    return await ControlSocket.open(host.stack, typeof control === 'string' ? control : undefined)
+  } catch (error) {
+    if (typeof control === 'string' || !(error instanceof EnvironmentError)) throw error
+    say(`hourglass: ${error.message}`)
+    return null
+  }
 }
 
 function announce(host: Host, services: readonly Service[], ndjson: boolean): void {

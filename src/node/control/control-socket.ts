@@ -1,0 +1,113 @@
+// The control socket of a running host: a Unix socket (mode 0600) on which other programs of the same user ask what
+// the host is doing. `hourglass up` and `run` open one; `hourglass ss`, `ip` and `nstat` ask it (ask.ts).
+
+import { once } from 'node:events'
+import { chmodSync, rmSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { EnvironmentError } from '../../errors.ts'
+import type { Stack } from '../../stack.ts'
+import { codeOf, controlPath, makeControlDirectory } from './control-directory.ts'
+import { counterRows, interfaceRows, neighborRows, routeRows, socketRows } from './host-state.ts'
+import { type ControlEnd, type ControlRequest, parseRequest } from './request.ts'
+
+/** A request is one short line. */
+const REQUEST_BYTES = 1_024
+/** How long a client may take to ask, and to read on. */
+const CLIENT_MILLIS = 5_000
+const CLIENTS = 16
+/** Neither group nor others. */
+const UMASK = 0o177
+const OWNER_ONLY = 0o600
+
+export class ControlSocket {
+  readonly path: string
+  private readonly server: Server
+  private readonly clients = new Set<Socket>()
+
+  /** Default path: by the process, in controlDirectory(). Throws EnvironmentError. */
+  static async open(stack: Stack, path?: string): Promise<ControlSocket> {
+    if (path === undefined) makeControlDirectory()
+    const control = new ControlSocket(stack, path ?? controlPath(process.pid))
+    // What an earlier process of our number left behind.
+    if (path === undefined) rmSync(control.path, { force: true })
+    await control.listen()
+    return control
+  }
+
+  private constructor(stack: Stack, path: string) {
+    this.path = path
+    this.server = createServer((client) => this.serve(stack, client))
+    this.server.maxConnections = CLIENTS
+    this.server.unref()
+  }
+
+  private async listen(): Promise<void> {
+    const before = process.umask(UMASK)
+    try {
+      this.server.listen(this.path)
+    } finally {
+      process.umask(before)
+    }
+    try {
+      await once(this.server, 'listening')
+      chmodSync(this.path, OWNER_ONLY)
+    } catch (error) {
+      const mend = 'give a path that is free, shorter than 108 bytes and in a directory of yours, or --no-control'
+      throw new EnvironmentError(`the control socket ${this.path}`, codeOf(error), mend)
+    }
+  }
+
+  private serve(stack: Stack, client: Socket): void {
+    this.clients.add(client)
+    client.unref()
+    client.setTimeout(CLIENT_MILLIS, () => client.destroy())
+    client.on('error', () => client.destroy())
+    client.on('close', () => this.clients.delete(client))
+    client.setEncoding('utf8')
+    let asked = ''
+    const hear = (text: string): void => {
+      asked += text
+      const end = asked.indexOf('\n')
+      if (end < 0 && asked.length <= REQUEST_BYTES) return
+      client.off('data', hear)
+      client.resume()
+      const line = end < 0 ? asked : asked.slice(0, end)
+      // A client that is gone needs no answer.
+      pipeline(Readable.from(answer(stack, line)), client).catch(() => client.destroy())
+    }
+    client.on('data', hear)
+  }
+
+  /** Closes the socket and removes its file. A second call does nothing. */
+  close(): void {
+    for (const client of this.clients) client.destroy()
+    this.server.close()
+  }
+}
+
+function* answer(stack: Stack, line: string): Generator<string> {
+  let end: ControlEnd = { end: true }
+  try {
+    for (const row of rows(stack, parseRequest(line))) yield `${JSON.stringify(row)}\n`
+  } catch (error) {
+    end = { error: error instanceof Error ? error.message : String(error) }
+  }
+  yield `${JSON.stringify(end)}\n`
+}
+
+function rows(stack: Stack, { info, show }: ControlRequest): Generator<object> {
+  switch (show) {
+    case 'interfaces':
+      return interfaceRows(stack)
+    case 'routes':
+      return routeRows(stack)
+    case 'neighbors':
+      return neighborRows(stack)
+    case 'sockets':
+      return socketRows(stack, info)
+    case 'counters':
+      return counterRows(stack.counters)
+  }
+}
