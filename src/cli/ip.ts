@@ -60,6 +60,8 @@ async function ip(word: string, rest: readonly (string | undefined)[], flags: Ip
     // ip(8) shows one table at a time: that of IPv4, if nobody asks for the other.
     const family = flags[6] === true ? 6 : 4
     const routes = (await allRows(flags, 'routes')).filter((route) => route.family === family && on(route))
+    // The kernel lists the default route of IPv4 first.
+    if (family === 4) routes.reverse()
     if (json) printJson(routes.map(routeJson))
     else for (const route of routes) print(routeLine(route))
     return EXIT_OK

@@ -13,7 +13,7 @@ const SILENCE_MILLIS = 10_000
 export function findControl(): string {
   const running = runningHosts()
   if (running.length === 1) return controlPath(running[0]!)
-  if (running.length === 0) throw new EnvironmentError('hourglass', 'no host of yours is running', START)
+  if (running.length === 0) throw new EnvironmentError('nothing to ask', 'no host of yours is running', START)
   const paths = running.map((pid) => `--control ${controlPath(pid)}`)
   throw new UsageError(`${running.length} hosts are running: say which with one of ${paths.join(', ')}`)
 }
