@@ -233,6 +233,11 @@ export class Counters {
   TcpExtTCPDSACKOldSent = 0
   TcpExtTCPDSACKRecv = 0
   TcpExtTCPOFOQueue = 0
+  TcpExtTCPOFODrop = 0
+  TcpExtTCPRcvQDrop = 0
+  TcpExtOfoPruned = 0
+  TcpExtTCPMemoryPressures = 0
+  TcpExtTCPAbortOnMemory = 0
   TcpExtTCPAbortOnData = 0
   TcpExtTCPAbortOnTimeout = 0
   TcpExtTCPKeepAlive = 0

@@ -2,13 +2,13 @@
 // Data only; input.ts, output.ts, recovery.ts and timers.ts act on it.
 
 import { assert } from '../assert.ts'
-import type { PagePool } from '../buf/page.ts'
 import type { NetErrorCode } from '../errors.ts'
 import type { Way } from '../ip/seams.ts'
 import { type Micros, micros, NEVER } from '../time.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { type Seq, seq, seqAdd, seqDiff } from '../wire/sequence.ts'
 import { type CongestionControl, CongestionWindow } from './congestion.ts'
+import type { TcpMemory } from './memory.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import { RttEstimator } from './rtt.ts'
 import { Scoreboard } from './scoreboard.ts'
@@ -211,7 +211,7 @@ export class Connection {
   control: CongestionControl
   readonly timers = new Timers()
   readonly options: ConnectionOptions
-  readonly pool: PagePool
+  readonly memory: TcpMemory
   readonly sendQueue: SendQueue
   readonly receiveQueue: ReceiveQueue
   readonly board: Scoreboard
@@ -359,7 +359,7 @@ export class Connection {
     passive: boolean
     iss: Seq
     way: Way
-    pool: PagePool
+    memory: TcpMemory
     options: ConnectionOptions
     control: CongestionControl
     tsOffset: number
@@ -379,9 +379,9 @@ export class Connection {
     this.options = fields.options
     this.control = fields.control
     this.window = new CongestionWindow(this.snd.mss)
-    this.pool = fields.pool
-    this.sendQueue = new SendQueue(fields.pool, first)
-    this.receiveQueue = new ReceiveQueue(seq(0))
+    this.memory = fields.memory
+    this.sendQueue = new SendQueue(fields.memory, first)
+    this.receiveQueue = new ReceiveQueue(fields.memory, seq(0))
     this.board = new Scoreboard(first)
     this.tsOffset = fields.tsOffset
     this.receiveLimit = fields.receiveLimit

@@ -10,6 +10,7 @@ import type { IpAddress } from '../wire/address.ts'
 import type { Seq } from '../wire/sequence.ts'
 import { TcpOptions } from '../wire/tcp-options.ts'
 import type { Connection } from './connection.ts'
+import type { BufferLimits, MemoryLimits } from './memory.ts'
 
 /** What holds for all connections of a stack. */
 export interface TcpConfig {
@@ -29,6 +30,10 @@ export interface TcpConfig {
   readonly timeWaitLimit: number
   /** Connections of all states at most. */
   readonly connectionLimit: number
+  /** Bytes of pages that the queues of all connections may hold (Linux's tcp_mem, which counts pages); null: shares of the page pool. */
+  readonly mem: MemoryLimits | null
+  readonly rmem: BufferLimits
+  readonly wmem: BufferLimits
   /** Challenge ACKs a second (RFC 5961 §7). */
   readonly challengeAcksPerSecond: number
 }
@@ -46,6 +51,9 @@ export const DEFAULT_TCP_CONFIG: TcpConfig = {
   delayedAck: millis(40),
   timeWaitLimit: 65_536,
   connectionLimit: 1_048_576,
+  mem: null,
+  rmem: [4_096, 128 * 1_024, 6 * 1_024 * 1_024],
+  wmem: [4_096, 256 * 1_024, 6 * 1_024 * 1_024],
   challengeAcksPerSecond: 1_000,
 }
 

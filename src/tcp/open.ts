@@ -6,12 +6,14 @@ import { codeOfNoWay, type Way } from '../ip/seams.ts'
 import { after, type Micros, millis, NEVER, seconds } from '../time.ts'
 import { anyAddress, type IpAddress } from '../wire/address.ts'
 import { Connection, type ConnectionOptions, canSend, isSynchronized, setState } from './connection.ts'
+import { DEFAULT_TCP_CONFIG } from './environment.ts'
 import { Listener, type ListenOptions } from './listener.ts'
 import type { SegmentEnds, Tcp } from './tcp.ts'
 import { QUICK_ACKS } from './text.ts'
 import { armKeepAlive } from './timers.ts'
-import { FIRST_RECEIVE_BYTES, MOST_RECEIVE_BYTES, windowScaleFor, windowUpdateDue } from './window.ts'
+import { windowScaleFor, windowUpdateDue } from './window.ts'
 
+/** The bounds of the buffers are the stack's, where it has others: rmem, wmem. */
 export const DEFAULT_CONNECTION_OPTIONS: ConnectionOptions = {
   noDelay: false,
   cork: false,
@@ -22,13 +24,11 @@ export const DEFAULT_CONNECTION_OPTIONS: ConnectionOptions = {
   userTimeout: 0 as Micros,
   hopLimit: 64,
   trafficClass: 0,
-  receiveBytes: MOST_RECEIVE_BYTES,
-  sendBytes: 6 * 1_024 * 1_024,
+  receiveBytes: DEFAULT_TCP_CONFIG.rmem[2],
+  sendBytes: DEFAULT_TCP_CONFIG.wmem[2],
   congestionControl: null,
 }
 
-/** What a send buffer begins with; it grows with the congestion window. */
-const FIRST_SEND_BYTES = 256 * 1_024
 /** Until memory may have come back. */
 const RETRY = millis(10)
 
@@ -65,7 +65,7 @@ export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connecti
     throw new NetError('EADDRINUSE', `connect ${remoteAddress} port ${remotePort} from port ${asked}`)
   }
   const ends = { local, localPort, remote: remoteAddress, remotePort }
-  const connection = make(tcp, ends, way, { ...DEFAULT_CONNECTION_OPTIONS, ...wanted.options }, false, now)
+  const connection = make(tcp, ends, way, { ...optionsOf(tcp), ...wanted.options }, false, now)
   if (connection === null) throw new NetError('ENOBUFS', 'too many connections')
   connection.interfaceIndex = interfaceIndex
   setState(connection, 'SYN-SENT')
@@ -85,7 +85,7 @@ export function listen(tcp: Tcp, wanted: ListenOptions, options: Partial<Connect
   const isFree = (candidate: number): boolean => !tcp.listeners.has(candidate)
   const port = wanted.port > 0 ? wanted.port : tcp.ports.choose(address, address, 0, isFree)
   if (port === 0) throw new NetError('EADDRINUSE', 'no ephemeral port is free')
-  const listener = new Listener(wanted, address, port, { ...DEFAULT_CONNECTION_OPTIONS, ...options })
+  const listener = new Listener(wanted, address, port, { ...optionsOf(tcp), ...options })
   const others = tcp.listeners.get(port) ?? []
   if (others.some((other) => clash(other, listener))) {
     throw new NetError('EADDRINUSE', `listen on ${address} port ${port}`)
@@ -142,6 +142,11 @@ export function letGo(tcp: Tcp, connection: Connection, now: Micros): void {
     tcp.counters.TcpExtTCPAbortOnData++
     return tcp.abort(connection, now)
   }
+  // Nobody waits for what it holds, and others need it (Linux's tcp_check_oom).
+  if (tcp.memory.isFull && connection.sendQueue.chargedBytes > tcp.memory.wmem[0]) {
+    tcp.counters.TcpExtTCPAbortOnMemory++
+    return tcp.abort(connection, now)
+  }
   shutdownWrite(tcp, connection)
   if (connection.state === 'FIN-WAIT-2') {
     connection.timers.timeWaitAt = (now + tcp.config.timeWait) as Micros
@@ -170,12 +175,12 @@ export function make(
     passive,
     iss,
     way,
-    pool: tcp.pool,
+    memory: tcp.memory,
     options,
     control: (options.congestionControl ?? tcp.congestionControl)(),
     tsOffset: tcp.timestampOffset(ends),
-    receiveLimit: Math.min(FIRST_RECEIVE_BYTES, options.receiveBytes),
-    sendLimit: Math.min(FIRST_SEND_BYTES, options.sendBytes),
+    receiveLimit: Math.min(tcp.config.rmem[1], options.receiveBytes),
+    sendLimit: Math.min(tcp.config.wmem[1], options.sendBytes),
     quickAcks: QUICK_ACKS,
   })
   connection.rcv.windowScale = tcp.config.windowScaling ? windowScaleFor(options.receiveBytes) : 0
@@ -216,6 +221,14 @@ export function retryLater(tcp: Tcp, connection: Connection, now: Micros): void 
   tcp.schedule(connection)
 }
 
-/** Bytes that may still be written before the program should wait. */
-export const writeRoom = (connection: Connection): number =>
-  Math.max(0, connection.sendLimit - connection.sendQueue.length)
+/** Bytes that may still be written before the program should wait; where memory is short, no more than the least. */
+export function writeRoom({ memory, sendLimit, sendQueue }: Connection): number {
+  const { length } = sendQueue
+  return Math.max(0, Math.min(sendLimit - length, Math.max(memory.wmem[0] - length, memory.room)))
+}
+
+const optionsOf = ({ config: { rmem, wmem } }: Tcp): ConnectionOptions => ({
+  ...DEFAULT_CONNECTION_OPTIONS,
+  receiveBytes: rmem[2],
+  sendBytes: wmem[2],
+})

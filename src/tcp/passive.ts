@@ -19,7 +19,7 @@ import { segmentWith } from './stray.ts'
 import { optionsOfStamp, stampWithOptions } from './syn-cookies.ts'
 import type { SegmentEnds, Tcp } from './tcp.ts'
 import { timestampAt } from './timestamp.ts'
-import { MOST_RECEIVE_BYTES, windowScaleFor } from './window.ts'
+import { windowScaleFor } from './window.ts'
 
 /** A cookie comes back within this time, or not at all: before and after, an ACK cannot make a connection. */
 const COOKIE_LIFETIME = seconds(128)
@@ -141,7 +141,7 @@ function takeCookieOptions(tcp: Tcp, connection: Connection, segment: Segment, m
     if (tcp.config.windowScaling && carried.windowScale >= 0) {
       connection.windowScalingOn = true
       snd.windowScale = carried.windowScale
-      rcv.windowScale = cookieWindowScale
+      rcv.windowScale = cookieWindowScale(tcp)
     }
   }
   takePeerMss(tcp, connection, mss, now)
@@ -149,7 +149,7 @@ function takeCookieOptions(tcp: Tcp, connection: Connection, segment: Segment, m
 }
 
 /** What every cookie offers: nothing remembers anything else. */
-const cookieWindowScale = windowScaleFor(MOST_RECEIVE_BYTES)
+const cookieWindowScale = (tcp: Tcp): number => windowScaleFor(tcp.config.rmem[2])
 
 /** SYN, ACK without a connection behind it: its sequence number remembers the MSS, its time stamp the other options. */
 function sendCookie(tcp: Tcp, segment: Segment, ends: SegmentEnds, way: Way, now: Micros): void {
@@ -170,7 +170,7 @@ function sendCookie(tcp: Tcp, segment: Segment, ends: SegmentEnds, way: Way, now
     })
     cookieOptions.timestampEcho = options.timestampValue
     cookieOptions.sackPermitted = sackPermitted
-    if (windowScale >= 0) cookieOptions.windowScale = cookieWindowScale
+    if (windowScale >= 0) cookieOptions.windowScale = cookieWindowScale(tcp)
   }
   const fields = { seq: cookie, ack: seqAdd(segment.seq, 1), flags: SYN | ACK, window: 0xffff }
   const packet = segmentWith(tcp.pool, ends, fields, cookieOptions)

@@ -4,6 +4,7 @@
 
 import type { Packet } from '../buf/packet.ts'
 import { type Seq, seqAdd, seqAfter, seqAtLeast, seqAtMost, seqBefore, seqDiff, seqMin } from '../wire/sequence.ts'
+import type { TcpMemory } from './memory.ts'
 
 /** Ranges kept beyond holes; what would make one more is dropped, and comes again. */
 export const MAX_HOLES = 512
@@ -87,8 +88,10 @@ export class ReceiveQueue {
   private islandCharge = 0
   /** Where the latest insertions beyond holes were, the last one first (RFC 2018 §4). */
   private recent: Seq[] = []
+  private readonly memory: TcpMemory
 
-  constructor(start: Seq) {
+  constructor(memory: TcpMemory, start: Seq) {
+    this.memory = memory
     this.reach = start
   }
 
@@ -106,6 +109,13 @@ export class ReceiveQueue {
    * it; `reach` is the new next byte. Consumes the packet unless `full`.
    */
   insert(packet: Packet, seq: Seq, nxt: Seq): Insertion {
+    const before = this.chargedBytes
+    const insertion = this.take(packet, seq, nxt)
+    this.memory.add(this.chargedBytes - before)
+    return insertion
+  }
+
+  private take(packet: Packet, seq: Seq, nxt: Seq): Insertion {
     this.duplicate = null
     this.reach = nxt
     const end = seqAdd(seq, packet.length)
@@ -148,6 +158,7 @@ export class ReceiveQueue {
   /** Copies up to length bytes from the front to the target, and returns how many. */
   read(target: Uint8Array, at: number, length: number): number {
     let done = 0
+    const before = this.ordered.chargedBytes
     while (done < length) {
       const packet = this.ordered.head
       if (packet === null) break
@@ -158,17 +169,20 @@ export class ReceiveQueue {
       else this.dropFront(packet, count)
     }
     this.available -= done
+    this.memory.add(this.ordered.chargedBytes - before)
     return done
   }
 
   /** Forgets what is readable: nobody will read it. */
   dropAvailable(): void {
+    this.memory.add(-this.ordered.chargedBytes)
     this.ordered.clear()
     this.available = 0
   }
 
   /** Forgets what lies beyond holes: it comes again (RFC 2018 §8 lets a receiver do so). */
   dropBeyond(): void {
+    this.memory.add(-this.islandCharge)
     for (const { chain } of this.islands) chain.clear()
     this.islands = []
     this.islandCharge = 0

@@ -3,9 +3,9 @@
 
 import { assert } from '../assert.ts'
 import type { Packet } from '../buf/packet.ts'
-import type { PagePool } from '../buf/page.ts'
 import { PageStream } from '../buf/page-stream.ts'
 import { type Seq, seqAdd, seqDiff } from '../wire/sequence.ts'
+import type { TcpMemory } from './memory.ts'
 
 export class SendQueue {
   /** The sequence number of the first byte held. */
@@ -13,9 +13,11 @@ export class SendQueue {
   /** Nothing more is written after what is here: FIN follows the last byte. */
   finQueued = false
   private readonly stream: PageStream
+  private readonly memory: TcpMemory
 
-  constructor(pool: PagePool, start: Seq) {
-    this.stream = new PageStream(pool)
+  constructor(memory: TcpMemory, start: Seq) {
+    this.stream = new PageStream(memory.pool)
+    this.memory = memory
     this.start = start
   }
 
@@ -36,7 +38,10 @@ export class SendQueue {
   /** Copies bytes in, and returns how many the pool had room for. */
   append(bytes: Uint8Array, at: number, length: number): number {
     assert(!this.finQueued, 'data after FIN')
-    return this.stream.append(bytes, at, length)
+    const before = this.stream.chargedBytes
+    const done = this.stream.append(bytes, at, length)
+    this.memory.add(this.stream.chargedBytes - before)
+    return done
   }
 
   /** Puts bytes [from, from + length) behind the packet's headers without copying. */
@@ -48,11 +53,14 @@ export class SendQueue {
   acknowledge(una: Seq): void {
     const count = Math.min(seqDiff(una, this.start), this.stream.length)
     if (count <= 0) return
+    const before = this.stream.chargedBytes
     this.stream.drop(count)
+    this.memory.add(this.stream.chargedBytes - before)
     this.start = seqAdd(this.start, count)
   }
 
   clear(): void {
+    this.memory.add(-this.stream.chargedBytes)
     this.stream.clear()
   }
 }

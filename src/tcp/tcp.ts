@@ -36,6 +36,7 @@ import { codeOf, isHard } from './icmp-errors.ts'
 import { segmentArrives } from './input.ts'
 import { HashedIsn, hashConnection, type InitialSequenceNumbers } from './isn.ts'
 import type { Listener } from './listener.ts'
+import { TcpMemory } from './memory.ts'
 import { sendReset, transmit } from './output.ts'
 import { EphemeralPorts } from './ports.ts'
 import { readSegment, segmentsIn } from './segment-reader.ts'
@@ -69,6 +70,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   readonly counters: Counters
   readonly random: Random
   readonly config: TcpConfig
+  readonly memory: TcpMemory
   readonly isn: InitialSequenceNumbers
   readonly isBroadcast: (address: IpAddress) => boolean
   readonly ports: EphemeralPorts
@@ -109,6 +111,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     this.random = parts.random
     this.config = { ...DEFAULT_TCP_CONFIG, ...parts.config }
     this.isBroadcast = parts.isBroadcast
+    this.memory = new TcpMemory(parts.pool, parts.counters, this.config)
     this.isn = parts.isn ?? new HashedIsn(parts.random)
     this.ports = new EphemeralPorts(parts.random)
     this.cookies = new SynCookies(parts.random)

@@ -11,7 +11,7 @@ import { type Connection, canReceive, EVENT_READABLE, setState } from './connect
 import type { Segment, TcpEnvironment } from './environment.ts'
 import { segmentsIn } from './segment-reader.ts'
 import { armDelayedAck } from './timers.ts'
-import { isPressed, measureReceiverRtt } from './window.ts'
+import { leastReceive, measureReceiverRtt } from './window.ts'
 
 /** What becomes of a segment: a Drop; 'handled' where it was used and has no payload to keep; 'kept' where the queue has it. */
 export type Outcome = Drop | 'handled' | 'kept'
@@ -77,7 +77,10 @@ function keepText(env: TcpEnvironment, connection: Connection, segment: Segment,
     // RFC 5681 §4.2: at once, so that the sender learns of the hole.
     connection.sackOwed = connection.sackOn
     acknowledgeAtOnce(env, connection)
-    if (inserted === 'full') return 'tcpReceiveQueueFull'
+    if (inserted === 'full') {
+      env.counters.TcpExtTCPOFODrop++
+      return 'tcpReceiveQueueFull'
+    }
     if (inserted === 'out-of-order') {
       env.counters.TcpExtTCPOFOQueue++
       connection.outOfOrderSegments++
@@ -103,12 +106,21 @@ function refuseText(env: TcpEnvironment, connection: Connection, segment: Segmen
     packet.trim(room)
     segment.flags &= ~FIN
   }
-  if (receiveQueue.chargedBytes > chargeLimit(connection)) return 'tcpReceiveQueueFull'
-  if (!isPressed(env.pool)) return undefined
+  const { isFull } = connection.memory
+  if (!isFull && receiveQueue.chargedBytes <= chargeLimit(connection)) return undefined
+  if (seqAfter(segment.seq, rcv.nxt)) {
+    env.counters.TcpExtTCPOFODrop++
+    return 'tcpReceiveQueueFull'
+  }
   // Memory is short: what lies beyond holes goes first, and readers that are slow get no more.
-  const inOrder = !seqAfter(segment.seq, rcv.nxt)
-  if (inOrder && receiveQueue.holes > 0) receiveQueue.dropBeyond()
-  return inOrder && receiveQueue.available === 0 ? undefined : 'tcpReceiveQueueFull'
+  if (receiveQueue.holes > 0) {
+    receiveQueue.dropBeyond()
+    env.counters.TcpExtOfoPruned++
+  }
+  const fits = isFull ? receiveQueue.available < leastReceive(connection) : true
+  if (fits && receiveQueue.chargedBytes <= chargeLimit(connection)) return undefined
+  env.counters.TcpExtTCPRcvQDrop++
+  return 'tcpReceiveQueueFull'
 }
 
 /** Page bytes that received data may hold: four times what the window promises, for small segments waste most of a page. */

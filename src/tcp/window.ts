@@ -1,19 +1,14 @@
 // The receiver's window: how much is offered, when a change is worth telling, and how the buffer grows with what
 // the program reads (RFC 9293 §3.8.6.2.2; dynamic right-sizing after Fisk and Feng).
 
-import type { PagePool } from '../buf/page.ts'
 import { type Micros, micros } from '../time.ts'
 import { seqAtLeast } from '../wire/sequence.ts'
 import { type Connection, canReceive } from './connection.ts'
 import type { Segment } from './environment.ts'
 import { timestampOf } from './timestamp.ts'
 
-/** What a buffer begins with, and Linux's upper bound for one that tunes itself. */
-export const FIRST_RECEIVE_BYTES = 128 * 1_024
-export const MOST_RECEIVE_BYTES = 6 * 1_024 * 1_024
-
-/** Of the pool's limit. */
-const PRESSURE = 0.75
+/** Segments that a connection may have although memory is short: fewer would make it wait for time-outs. */
+const SEGMENTS_WHEN_FULL = 4
 /** A longer echo measures the program, not the path. */
 const MOST_RECEIVER_RTT_MILLIS = 10_000
 
@@ -29,13 +24,18 @@ export function advertisedWindow(connection: Connection): number {
   const { rcv, receiveQueue } = connection
   const promised = rcv.wnd
   if (!canReceive(connection.state)) return promised
-  const free = Math.min(connection.receiveLimit - receiveQueue.available, 0xffff << rcv.windowScale)
+  let free = Math.min(connection.receiveLimit - receiveQueue.available, 0xffff << rcv.windowScale)
+  if (connection.memory.isFull) free = Math.min(free, leastReceive(connection) - receiveQueue.available)
   const quantum = 1 << rcv.windowScale
   // Silly window: less than a segment, or an eighth of the buffer, is not worth telling.
   const least = Math.min(rcv.segmentBytes, connection.receiveLimit >> 3)
   if (free < promised + Math.max(least, quantum)) return promised
   return free
 }
+
+/** Unread bytes that a connection may have whatever the others hold. */
+export const leastReceive = ({ memory, rcv }: Connection): number =>
+  Math.max(memory.rmem[0], SEGMENTS_WHEN_FULL * rcv.segmentBytes)
 
 /** The program read: whether the peer should hear of the room at once (RFC 9293 §3.8.6.2.2). */
 export function windowUpdateDue(connection: Connection): boolean {
@@ -56,7 +56,7 @@ export function tuneReceiveBuffer(connection: Connection, bytes: number, now: Mi
   // Linux: where it reads ever more, the sender is in slow start, and the window must be ahead of it.
   const growth = tunedBytes === 0 ? 1 : Math.min(1, Math.max(0, tuneBytes / tunedBytes - 1))
   const wanted = (2 * tuneBytes + 16 * connection.rcv.segmentBytes) * (1 + 2 * growth)
-  if (wanted > connection.receiveLimit && !isPressed(connection.pool)) {
+  if (wanted > connection.receiveLimit && !connection.memory.isPressed) {
     connection.receiveLimit = Math.min(Math.floor(wanted), connection.options.receiveBytes)
   }
   connection.tuneAt = now
@@ -88,8 +88,5 @@ function noteReceiverRtt(connection: Connection, sample: number): void {
 /** Twice what is in flight, so that a window can be refilled while it is acknowledged. */
 export function tuneSendBuffer(connection: Connection): void {
   const wanted = Math.min(2 * connection.window.cwnd, connection.options.sendBytes)
-  if (wanted > connection.sendLimit) connection.sendLimit = wanted
+  if (wanted > connection.sendLimit && !connection.memory.isPressed) connection.sendLimit = wanted
 }
-
-/** Whether the pool is so full that buffers must not grow any further. */
-export const isPressed = (pool: PagePool): boolean => pool.inUseBytes > pool.limitBytes * PRESSURE

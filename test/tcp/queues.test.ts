@@ -4,6 +4,9 @@ import { fc, test } from '@fast-check/vitest'
 import { describe, expect } from 'vitest'
 import { Packet } from '../../src/buf/packet.ts'
 import type { PagePool } from '../../src/buf/page.ts'
+import { Counters } from '../../src/counters.ts'
+import { DEFAULT_TCP_CONFIG } from '../../src/tcp/environment.ts'
+import { TcpMemory } from '../../src/tcp/memory.ts'
 import { MAX_HOLES, ReceiveQueue } from '../../src/tcp/receive-queue.ts'
 import { Delivery, Scoreboard } from '../../src/tcp/scoreboard.ts'
 import { SendQueue } from '../../src/tcp/send-queue.ts'
@@ -17,6 +20,8 @@ const bytesOf = (at: number, length: number): Uint8Array =>
   Uint8Array.from({ length }, (_, index) => streamByte(at + index))
 const packetOf = (pool: PagePool, at: number, length: number): Packet => Packet.from(pool, bytesOf(at, length))!
 
+const memoryOf = (pool: PagePool): TcpMemory => new TcpMemory(pool, new Counters(), DEFAULT_TCP_CONFIG)
+
 const starts = fc.constantFrom(0, -1, -5_000, 0x7fff_ffff, 0x7fff_e000, 123_456)
 const pieces = fc.array(
   fc.record({ at: fc.nat(STREAM), length: fc.integer({ min: 1, max: 1_500 }), read: fc.boolean() }),
@@ -26,7 +31,8 @@ const pieces = fc.array(
 describe('receive queue', () => {
   test.prop([starts, pieces])('gives the bytes in order, whatever comes twice, late or overlapping', (start, all) => {
     const pool = testPool()
-    const queue = new ReceiveQueue(seq(start))
+    const memory = memoryOf(pool)
+    const queue = new ReceiveQueue(memory, seq(start))
     const have = new Uint8Array(STREAM + 2_000)
     let nxt = seq(start)
     let done = 0
@@ -47,15 +53,16 @@ describe('receive queue', () => {
       }
       expect(queue.available).toBe(reach - done)
       checkRanges(queue, have, reach, seq(start))
+      expect(memory.bytes).toBe(queue.chargedBytes)
     }
     queue.clear()
-    expect(queue.chargedBytes).toBe(0)
+    expect([queue.chargedBytes, memory.bytes]).toEqual([0, 0])
     expect(pool.inUse).toBe(0)
   })
 
   test('the range of the latest segment is told first, then those before it (RFC 2018 §4)', () => {
     const pool = testPool()
-    const queue = new ReceiveQueue(seq(0))
+    const queue = new ReceiveQueue(memoryOf(pool), seq(0))
     for (const at of [1_000, 3_000, 5_000, 7_000, 3_100]) queue.insert(packetOf(pool, at, 100), seq(at), seq(0))
     expect(queue.sackRanges(3).map(({ left, right }) => [left, right])).toEqual([
       [3_000, 3_200],
@@ -67,7 +74,7 @@ describe('receive queue', () => {
 
   test('holes are bounded, and the segment that fills the first one is taken even then', () => {
     const pool = testPool()
-    const queue = new ReceiveQueue(seq(0))
+    const queue = new ReceiveQueue(memoryOf(pool), seq(0))
     for (let hole = 0; hole < MAX_HOLES; hole++) {
       expect(queue.insert(packetOf(pool, 10 + 2 * hole, 1), seq(10 + 2 * hole), seq(0))).toBe('out-of-order')
     }
@@ -81,7 +88,7 @@ describe('receive queue', () => {
 
   test('small segments share pages: a thousand bytes that come one by one hold one page', () => {
     const pool = testPool()
-    const queue = new ReceiveQueue(seq(0))
+    const queue = new ReceiveQueue(memoryOf(pool), seq(0))
     for (let at = 0; at < 1_000; at++) queue.insert(packetOf(pool, at, 1), seq(at), seq(at))
     expect(pool.inUse).toBe(1)
     const target = new Uint8Array(1_000)
@@ -91,7 +98,7 @@ describe('receive queue', () => {
 
   test('what came twice is reported: below the window, and within an island (RFC 2883 §4)', () => {
     const pool = testPool()
-    const queue = new ReceiveQueue(seq(0))
+    const queue = new ReceiveQueue(memoryOf(pool), seq(0))
     queue.insert(packetOf(pool, 0, 100), seq(0), seq(0))
     queue.insert(packetOf(pool, 50, 100), seq(50), seq(100))
     expect(queue.duplicate).toEqual({ left: 50, right: 100 })
@@ -124,7 +131,8 @@ describe('send queue', () => {
     }),
   ])('lends the bytes of a sequence number, and forgets what is acknowledged', (start, steps) => {
     const pool = testPool()
-    const queue = new SendQueue(pool, seq(start))
+    const memory = memoryOf(pool)
+    const queue = new SendQueue(memory, seq(start))
     let written = 0
     let acked = 0
     for (const { write, ack, lend } of steps) {
