@@ -25,6 +25,7 @@ import { NeighborCache, type NeighborLink } from './ip/neighbors.ts'
 import { PathMtuCache } from './ip/path-mtu.ts'
 import { Reassembly } from './ip/reassembly.ts'
 import { RouteTable } from './ip/routes.ts'
+import type { Way } from './ip/seams.ts'
 import { Ways } from './ip/ways.ts'
 import { LoopbackDevice } from './link/loopback.ts'
 import type { Random } from './random.ts'
@@ -125,6 +126,10 @@ export class Stack implements Machine {
     this.ndp = new Ndp(this.context)
     this.addresses = new Addresses(this.context, this.arp, this.ndp, this.multicast)
     this.autoconf = new Autoconf(this.context, this.addresses, this.ndp)
+    const addresses = {
+      isLocal: (address: IpAddress) => this.interfaces.isLocal(address),
+      isBroadcast: (address: IpAddress) => this.interfaces.isBroadcast(address),
+    }
     this.udp = new Udp({
       pool: this.pool,
       counters: this.counters,
@@ -132,10 +137,7 @@ export class Stack implements Machine {
       calls: this.calls,
       ipv4: this.ipv4,
       ipv6: this.ipv6,
-      addresses: {
-        isLocal: (address) => this.interfaces.isLocal(address),
-        isBroadcast: (address) => this.interfaces.isBroadcast(address),
-      },
+      addresses,
     })
     this.tcp = new Tcp({
       pool: this.pool,
@@ -143,13 +145,9 @@ export class Stack implements Machine {
       random: options.random,
       ipv4: this.ipv4,
       ipv6: this.ipv6,
-      isLocal: (address) => this.interfaces.isLocal(address),
-      isBroadcast: (address) => this.interfaces.isBroadcast(address),
-      confirm: (way, now) => {
-        const on = this.interfaces.byIndex(way.interfaceIndex)
-        const cache = way.nextHop.family === 4 ? on?.neighbors4 : on?.neighbors6
-        cache?.confirm(way.nextHop, now)
-      },
+      ...addresses,
+      confirm: (way, now) => this.neighborsOf(way)?.confirm(way.nextHop, now),
+      doubt: (way) => this.neighborsOf(way)?.doubt(way.nextHop),
       ...options.tcp,
     })
     this.tcp.onListen = (listener, segment, packet, ends, now) =>
@@ -299,6 +297,11 @@ export class Stack implements Machine {
       if (isV4) icmp4.tellReassemblyTimeout(first, now)
       else icmp6.tellReassemblyTimeout(first, now)
     }
+  }
+
+  private neighborsOf({ interfaceIndex, nextHop }: Way): NeighborCache | null {
+    const on = this.interfaces.byIndex(interfaceIndex)
+    return (nextHop.family === 4 ? on?.neighbors4 : on?.neighbors6) ?? null
   }
 
   private link4(on: Interface): NeighborLink {

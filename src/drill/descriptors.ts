@@ -61,6 +61,8 @@ export class TcpDescriptor implements Common, ConnectionOwner {
 
   onWritable(): void {}
 
+  onReport(): void {}
+
   onClosed(error: NetErrorCode | null): void {
     this.pending = error
   }

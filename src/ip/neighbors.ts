@@ -153,6 +153,12 @@ export class NeighborCache implements Machine {
     if (neighbor !== undefined && neighbor.mac !== null && neighbor.state !== 'PERMANENT') this.reachable(neighbor, now)
   }
 
+  /** A transport hears nothing through this neighbour (RFC 1122 §3.3.1.4, negative advice): it is asked sooner. */
+  doubt(address: IpAddress): void {
+    const neighbor = this.table.get(address)
+    if (neighbor?.state === 'REACHABLE') this.enter(neighbor, 'STALE', NEVER)
+  }
+
   /** Pins an address by hand, as `ip neigh add` does. Throws NetError ENOBUFS where the table is full of the living. */
   setPermanent(address: IpAddress, mac: MacAddress, now: Micros): void {
     const neighbor = this.table.get(address) ?? this.insert(address)

@@ -2,7 +2,16 @@
 
 import { NetError, type NetErrorCode } from '../errors.ts'
 import type { Stack } from '../stack.ts'
-import { type Connection, type ConnectionOptions, type ConnectionOwner, canSend } from '../tcp/connection.ts'
+import {
+  type Connection,
+  type ConnectionOptions,
+  type ConnectionOwner,
+  canSend,
+  EVENT_DELIVERY,
+  EVENT_SOFT_ERROR,
+  EVENT_URGENT,
+  urgentBytes,
+} from '../tcp/connection.ts'
 import {
   type ConnectOptions,
   connect,
@@ -17,8 +26,19 @@ import { tuneReceiveBuffer, windowUpdateDue } from '../tcp/window.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { Waiters } from './waiters.ts'
 
+/** What a program may hear of a connection that goes on (RFC 9293 §3.9.1.8). */
+export type TcpReport =
+  /** An ICMP error arrived. */
+  | { readonly kind: 'soft-error'; readonly code: NetErrorCode }
+  /** The same segment was sent several times, and is not acknowledged. */
+  | { readonly kind: 'delivery-problem' }
+  /** So many bytes are to be read until the peer's urgent data is over. */
+  | { readonly kind: 'urgent'; readonly bytes: number }
+
 export class TcpSocket implements ConnectionOwner {
   readonly connection: Connection
+  /** Called when something is to be reported while the connection lives; null: nobody wants to know. */
+  report: ((report: TcpReport) => void) | null = null
   private readonly stack: Stack
   private readonly readers = new Waiters()
   private readonly writers = new Waiters()
@@ -114,11 +134,21 @@ export class TcpSocket implements ConnectionOwner {
     return (rcv.finSeen || readShut) && receiveQueue.available === 0
   }
 
-  /** Copies all bytes into the send buffer, waiting for room; they are sent as windows allow. Rejects with NetError: EPIPE, ECONNRESET … */
-  async write(bytes: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<void> {
+  /** How many bytes are to be read until the peer's urgent data is over; 0: none is announced (RFC 6093: it is read in line). */
+  get urgentBytes(): number {
+    return urgentBytes(this.connection)
+  }
+
+  /**
+   * Copies all bytes into the send buffer, waiting for room; they are sent as windows allow. With `urgent` the peer is
+   * told at once how far they reach. Rejects with NetError: EPIPE, ECONNRESET …
+   */
+  async write(bytes: Uint8Array, options: { signal?: AbortSignal; urgent?: boolean } = {}): Promise<void> {
     let at = 0
     while (at < bytes.length) {
-      at += this.tryWrite(bytes, at)
+      const count = this.tryWrite(bytes, at)
+      at += count
+      if (count > 0 && options.urgent === true) this.connection.snd.up = this.connection.sendQueue.end
       if (at < bytes.length) await this.waitForRoom(options.signal)
     }
   }
@@ -191,6 +221,15 @@ export class TcpSocket implements ConnectionOwner {
   onWritable(): void {
     this.connection.wantsRoom = false
     this.writers.wake()
+  }
+
+  onReport(events: number): void {
+    const { report } = this
+    if (report === null) return
+    const { softError } = this.connection
+    if ((events & EVENT_SOFT_ERROR) !== 0 && softError !== null) report({ kind: 'soft-error', code: softError })
+    if ((events & EVENT_DELIVERY) !== 0) report({ kind: 'delivery-problem' })
+    if ((events & EVENT_URGENT) !== 0) report({ kind: 'urgent', bytes: this.urgentBytes })
   }
 
   onClosed(error: NetErrorCode | null): void {

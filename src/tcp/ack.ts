@@ -104,6 +104,7 @@ function processAck(env: TcpEnvironment, connection: Connection, segment: Segmen
   board.beginAck()
   if (advanced) {
     snd.una = segment.ack
+    if (snd.up !== null && seqAtMost(snd.up, snd.una)) snd.up = null
     board.acknowledge(segment.ack, delivery)
     sendQueue.acknowledge(segment.ack)
     connection.bytesAcked += acked

@@ -61,6 +61,8 @@ export class SendVariables {
   mss = 536
   /** What the peer said it takes, options not taken off. */
   peerMss = 536
+  /** SND.UP: the sequence number after the urgent data (RFC 9293 MUST-62); null: all of it is acknowledged. */
+  up: Seq | null = null
   /** End of the last segment smaller than mss, for Nagle's algorithm as Minshall modified it. */
   smallEnd: Seq
 
@@ -84,6 +86,8 @@ export class ReceiveVariables {
   edge: Seq = seq(0)
   /** To be applied to the windows that we send. */
   windowScale = 0
+  /** RCV.UP: the sequence number after the peer's urgent data; null: none was announced. */
+  up: Seq | null = null
   /** The acknowledgment number that was last sent. */
   acked: Seq = seq(0)
   /** The segments that the peer sends when it can: what "full-sized" means for delayed ACKs. */
@@ -169,6 +173,8 @@ export interface ConnectionOwner {
   onEstablished(): void
   onReadable(): void
   onWritable(): void
+  /** RFC 9293 §3.9.1.8, ERROR_REPORT: some of EVENT_REPORTS. The connection goes on. */
+  onReport(events: number): void
   /** The connection is CLOSED; null: in good order. */
   onClosed(error: NetErrorCode | null): void
 }
@@ -189,6 +195,13 @@ export const EVENT_ESTABLISHED = 1
 export const EVENT_READABLE = 2
 export const EVENT_WRITABLE = 4
 export const EVENT_CLOSED = 8
+/** An ICMP error arrived: `softError`. */
+export const EVENT_SOFT_ERROR = 16
+/** A segment was sent again R1 times. */
+export const EVENT_DELIVERY = 32
+/** The urgent pointer advanced: `rcv.up`. */
+export const EVENT_URGENT = 64
+export const EVENT_REPORTS = EVENT_SOFT_ERROR | EVENT_DELIVERY | EVENT_URGENT
 
 /** Loss recovery of RFC 5681, 6675, 8985: which phase, and until when. */
 export type RecoveryPhase = 'open' | 'recovery' | 'loss'
@@ -398,6 +411,13 @@ export class Connection {
 export function setState(connection: Connection, state: TcpState): void {
   assert(LEGAL[connection.state].includes(state), `from ${connection.state} to ${state}`)
   connection.state = state
+}
+
+/** RFC 9293 MUST-33: the bytes that are to be read before the urgent data is over; 0: there is none. */
+export function urgentBytes({ rcv, receiveQueue }: Connection): number {
+  if (rcv.up === null) return 0
+  const read = seqAdd(rcv.nxt, -receiveQueue.available - (rcv.finSeen ? 1 : 0))
+  return Math.max(0, seqDiff(rcv.up, read))
 }
 
 /** Whether our FIN was acknowledged. */

@@ -19,7 +19,7 @@ export interface TcpConfig {
   readonly windowScaling: boolean
   /** Twice the maximum segment lifetime: how long TIME-WAIT lasts (RFC 9293 §3.4.2 says 4 minutes, everybody takes 1). */
   readonly timeWait: Micros
-  /** Repetitions of a SYN, of a SYN-ACK, and of data before a connection is given up (RFC 9293 §3.8.3). */
+  /** Repetitions of a SYN (MUST-23: over three minutes), of a SYN-ACK, and of data before a connection is given up (RFC 9293 §3.8.3). */
   readonly synRetries: number
   readonly synAckRetries: number
   readonly dataRetries: number
@@ -103,4 +103,6 @@ export interface TcpEnvironment {
   refuse(segment: Segment, connection: Connection, now: Micros): void
   /** The peer answered: its neighbour entry is reachable (RFC 4861 §7.3.1). */
   confirm(connection: Connection, now: Micros): void
+  /** The peer does not answer: perhaps the neighbour on the way is dead (RFC 9293 §3.8.3, negative advice). */
+  doubt(connection: Connection): void
 }

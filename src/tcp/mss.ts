@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
 
 /** No segment is cut smaller than this, whatever a peer says: its header would cost more than it carries. */
-const MIN_PEER_MSS = 88
+const MIN_PEER_MSS = 48
 /** Linux's min_pmtu: a smaller path gets packets of this size that may be fragmented, lest a forged error ruin us. */
 const MIN_PATH4 = 552
 /** RFC 9293 MUST-15, SHLD-5 and §3.7.1. */

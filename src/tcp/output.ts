@@ -6,7 +6,7 @@ import { type Micros, micros, NEVER } from '../time.ts'
 import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
 import { type Seq, seqAdd, seqAfter, seqAtLeast, seqBefore, seqDiff, seqMin } from '../wire/sequence.ts'
-import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_HEADER } from '../wire/tcp.ts'
+import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_HEADER, URG } from '../wire/tcp.ts'
 import { emitTcpOptions, TcpOptions, tcpOptionsLength } from '../wire/tcp-options.ts'
 import { initialWindow } from './congestion.ts'
 import { type Connection, isSynchronized } from './connection.ts'
@@ -193,7 +193,8 @@ function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void
 /** How many bytes of new data to send now; 0: none yet. Silly windows, Nagle and cork decide (RFC 9293 §3.8.6.2.1, §3.7.4). */
 function chooseLength(connection: Connection, pending: number, usable: number, allowed: number): number {
   const { options: settings, sendQueue, snd } = connection
-  const longest = Math.max(SUPER_SEGMENT, snd.mss)
+  // The urgent pointer counts from each segment: none is cut from a larger one.
+  const longest = snd.up === null ? Math.max(SUPER_SEGMENT, snd.mss) : snd.mss
   const most = Math.min(pending, usable, Math.max(allowed, 0), longest, burstBytes(connection))
   if (most <= 0) return 0
   if (most >= snd.mss) return most - (most < pending || settings.cork ? most % snd.mss : mssRemainder(connection, most))
@@ -269,6 +270,7 @@ function emit(
   now: Micros,
 ): void {
   const { rcv } = connection
+  const urgentPointer = packet.segmentBytes > 0 ? 0 : urgentPointerOf(connection, seq)
   const headerLength = TCP_HEADER + tcpOptionsLength(options)
   const segments = segmentsIn(packet)
   const at = packet.push(headerLength)
@@ -279,10 +281,10 @@ function emit(
     seq,
     ack: (flags & ACK) !== 0 ? rcv.nxt : (0 as Seq),
     headerLength,
-    flags,
+    flags: urgentPointer > 0 ? flags | URG : flags,
     window,
     checksum: 0,
-    urgentPointer: 0,
+    urgentPointer,
   })
   emitTcpOptions(view, at + TCP_HEADER, options)
   packet.transportAt = at
@@ -305,6 +307,12 @@ function emit(
   sendOptions.trafficClass = connection.options.trafficClass
   sendOptions.dontFragment = forbidsFragments(connection)
   env.outputFor(connection.remoteAddress).send(packet, way, sendOptions, now)
+}
+
+/** RFC 9293 MUST-62: from the segment to the octet after the urgent data, or as far towards it as the field goes; 0: none follows. */
+function urgentPointerOf({ snd, state }: Connection, seq: Seq): number {
+  if (snd.up === null || !isSynchronized(state)) return 0
+  return Math.min(0xffff, Math.max(0, seqDiff(snd.up, seq)))
 }
 
 /** Every segment with ACK tells all that is known: nothing more is owed. */

@@ -16,7 +16,7 @@ import { DeadlineHeap } from '../timers.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
-import { type Seq, seqAdd, seqAfter, seqAtMost, seqBefore } from '../wire/sequence.ts'
+import { type Seq, seqAtMost, seqBefore } from '../wire/sequence.ts'
 import { checkTcp, TCP_MAX_HEADER, tcpDestinationPort, tcpSeq, tcpSourcePort } from '../wire/tcp.ts'
 import type { CongestionControl } from './congestion.ts'
 import {
@@ -25,6 +25,8 @@ import {
   EVENT_CLOSED,
   EVENT_ESTABLISHED,
   EVENT_READABLE,
+  EVENT_REPORTS,
+  EVENT_SOFT_ERROR,
   EVENT_WRITABLE,
   isSynchronized,
   setState,
@@ -41,6 +43,7 @@ import { sendReset, transmit } from './output.ts'
 import { EphemeralPorts } from './ports.ts'
 import { readSegment, segmentsIn } from './segment-reader.ts'
 import { resetFor } from './stray.ts'
+import { successorOf } from './successor.ts'
 import { SynCookies } from './syn-cookies.ts'
 import { runTimers } from './timers.ts'
 
@@ -54,6 +57,8 @@ export interface TcpParts {
   readonly isBroadcast: (address: IpAddress) => boolean
   /** The neighbour on the way answered. */
   readonly confirm: (way: Way, now: Micros) => void
+  /** Nothing comes back on this way: its neighbour may be dead. */
+  readonly doubt: (way: Way) => void
   readonly config?: Partial<TcpConfig>
   readonly isn?: InitialSequenceNumbers
   /** Makes the congestion control of each new connection. Default CUBIC. */
@@ -62,8 +67,6 @@ export interface TcpParts {
 
 /** Answers by RST to segments of no connection: a second, and at once. */
 const RESETS_PER_SECOND = 1_000
-/** Linux: a window without scaling, and a bit more. */
-const SUCCESSOR_DISTANCE = 65_537
 
 export class Tcp implements Transport, Machine, TcpEnvironment {
   readonly pool: PagePool
@@ -146,11 +149,15 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     readSegment(packet, segment)
     counters.TcpInSegs += segmentsIn(packet) - 1
     const connection = this.demux.find(ends.local, ends.localPort, ends.remote, ends.remotePort)
-    // RFC 9293 §3.9.2.3, MUST-57. No connection has such an address, so that only strangers pay for the question.
-    if (connection === null && this.isBroadcast(destination)) return 'tcpNotUnicast'
+    // RFC 9293 MUST-57, MUST-63: on a link without link-layer addresses only this tells a broadcast.
+    if (connection === null && (source.isUnspecified || !this.isLocal(destination))) return 'tcpNotUnicast'
     const listener =
       connection === null || connection.state === 'TIME-WAIT' ? this.findListener(ends, packet.interfaceIndex) : null
-    const successor = listener === null ? null : this.successorOf(connection, segment)
+    const successor = listener === null || connection === null ? null : successorOf(connection, segment)
+    if (connection !== null && successor !== null) {
+      this.counters.TcpExtTWRecycled++
+      this.close(connection, null)
+    }
     if (connection !== null && successor === null) {
       const outcome = segmentArrives(this, connection, segment, packet, now)
       if (outcome === 'kept') return undefined
@@ -191,7 +198,10 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     // RFC 5461 §4: a handshake is not worth waiting; but nobody waits for one of a listener's, so soft errors may pass.
     const ends = connection.passive ? isHard(error) : true
     if (!isSynchronized(connection.state) && ends) this.close(connection, code)
-    else connection.softError = code
+    else {
+      connection.softError = code
+      this.notify(connection, EVENT_SOFT_ERROR)
+    }
     this.schedule(connection)
     return true
   }
@@ -341,6 +351,10 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     this.parts.confirm(connection.way, now)
   }
 
+  doubt(connection: Connection): void {
+    this.parts.doubt(connection.way)
+  }
+
   /** Drops every connection and listener without a word: the host goes away. */
   closeAll(): void {
     for (const connection of [...this.demux.values()]) this.close(connection, 'ECONNABORTED')
@@ -382,21 +396,6 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     return 'tcpChecksum'
   }
 
-  /**
-   * RFC 6191, RFC 1122 §4.2.2.13: a SYN that is surely newer than a connection in TIME-WAIT may take its place, with a
-   * sequence number beyond all that the old one used; null: it may not.
-   */
-  private successorOf(connection: Connection | null, segment: Segment): Seq | null {
-    if (connection === null || connection.state !== 'TIME-WAIT' || !isPlainSyn(segment)) return null
-    const { options } = segment
-    const later = connection.timestampsOn && options.timestamps ? (options.timestampValue - connection.tsRecent) | 0 : 0
-    const newer = later > 0 || (later === 0 && seqAfter(segment.seq, connection.rcv.nxt))
-    if (!newer) return null
-    this.counters.TcpExtTWRecycled++
-    this.close(connection, null)
-    return seqAdd(connection.snd.nxt, SUCCESSOR_DISTANCE)
-  }
-
   private reset(segment: Segment, ends: SegmentEnds, now: Micros): void {
     if (!this.resets.take(now)) return
     const reply = resetFor(this.pool, segment, ends)
@@ -425,6 +424,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
       if ((events & EVENT_ESTABLISHED) !== 0) owner.onEstablished()
       if ((events & EVENT_READABLE) !== 0) owner.onReadable()
       if ((events & EVENT_WRITABLE) !== 0) owner.onWritable()
+      if ((events & EVENT_REPORTS) !== 0) owner.onReport(events & EVENT_REPORTS)
       if ((events & EVENT_CLOSED) !== 0) owner.onClosed(connection.error)
     }
     for (const listener of this.acceptable.splice(0)) {
@@ -443,5 +443,3 @@ export interface SegmentEnds {
   /** What our sequence numbers must begin with, where it follows one in TIME-WAIT. */
   readonly successorIss?: Seq | undefined
 }
-
-const isPlainSyn = (segment: Segment): boolean => (segment.flags & 0x17) === 0x02

@@ -6,8 +6,8 @@ import type { Packet } from '../buf/packet.ts'
 import type { Drop } from '../counters.ts'
 import type { Micros } from '../time.ts'
 import { seqAdd, seqAfter, seqBefore, seqDiff } from '../wire/sequence.ts'
-import { FIN, PSH } from '../wire/tcp.ts'
-import { type Connection, canReceive, EVENT_READABLE, setState } from './connection.ts'
+import { FIN, PSH, URG } from '../wire/tcp.ts'
+import { type Connection, canReceive, EVENT_READABLE, EVENT_URGENT, setState, urgentBytes } from './connection.ts'
 import type { Segment, TcpEnvironment } from './environment.ts'
 import { segmentsIn } from './segment-reader.ts'
 import { armDelayedAck } from './timers.ts'
@@ -21,7 +21,7 @@ export const QUICK_ACKS = 16
 /** A peer that sends smaller segments than it could must do so twice, and not in tiny ones, to be believed. */
 const LEAST_FULL_BYTES = 88
 
-/** Sixth, check the URG bit: urgent data stays in the stream (RFC 6093 §6). Seventh, the segment text. Eighth, FIN. */
+/** Sixth, check the URG bit. Seventh, the segment text. Eighth, FIN. */
 export function takeText(
   env: TcpEnvironment,
   connection: Connection,
@@ -29,6 +29,7 @@ export function takeText(
   packet: Packet,
   now: Micros,
 ): Outcome {
+  if (segment.has(URG)) checkUrgent(env, connection, segment)
   if (segment.length === 0 && !segment.has(FIN)) return 'handled'
   if (!canReceive(connection.state)) {
     // The peer's FIN was seen: nothing can follow it.
@@ -48,6 +49,18 @@ export function takeText(
   }
   takeFin(env, connection, now)
   return outcome
+}
+
+/** RFC 9293 MUST-32: the program hears of it when the urgent pointer advances. The data stays in the stream (RFC 6093 §6). */
+function checkUrgent(env: TcpEnvironment, connection: Connection, segment: Segment): void {
+  if (!canReceive(connection.state)) return
+  const { rcv } = connection
+  const up = seqAdd(segment.seq, segment.urgentPointer)
+  const known = urgentBytes(connection)
+  const before = rcv.up
+  rcv.up = up
+  if (urgentBytes(connection) > known) env.notify(connection, EVENT_URGENT)
+  else rcv.up = before
 }
 
 /** The program let go of it, or shut both directions. */

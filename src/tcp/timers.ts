@@ -4,7 +4,7 @@
 
 import { after, type Micros, micros, millis, NEVER } from '../time.ts'
 import { seqAdd, seqAfter, seqDiff } from '../wire/sequence.ts'
-import { type Connection, EVENT_WRITABLE, isSynchronized } from './connection.ts'
+import { type Connection, EVENT_DELIVERY, EVENT_WRITABLE, isSynchronized } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
 import { suspectBlackHole } from './mss.ts'
 import { enterLoss, reorderTimeout } from './recovery.ts'
@@ -15,6 +15,8 @@ const WORST_DELAYED_ACK = millis(200)
 /** RFC 8985 §7.2: without a round-trip time. */
 const FIRST_PROBE = millis(1_000)
 
+/** RFC 9293 SHLD-10: repetitions after which the path is doubted and the program hears of it. */
+const R1 = 3
 /** Linux's tcp(7): a ceiling of 200 milliseconds on the time for which output is corked. */
 const MOST_CORKED = millis(200)
 
@@ -109,12 +111,17 @@ function retransmitTimeout(env: TcpEnvironment, connection: Connection, now: Mic
   timers.retransmitAt = NEVER
   timers.probeAt = NEVER
   // RFC 9293 §3.8.6, MUST-35, SHLD-17: beyond a window that the peer took back, data is a probe like any other.
-  if (isBeyondWindow(connection)) connection.probesSent++
+  const isProbe = isBeyondWindow(connection)
+  if (isProbe) connection.probesSent++
   else connection.retransmits++
   env.counters.TcpExtTCPTimeouts++
   if (isExhausted(env, connection, now)) {
     if (isSynchronized(state)) env.counters.TcpExtTCPAbortOnTimeout++
     return env.close(connection, connection.softError ?? 'ETIMEDOUT')
+  }
+  if (connection.retransmits === R1 && !isProbe) {
+    env.doubt(connection)
+    env.notify(connection, EVENT_DELIVERY)
   }
   if (state === 'SYN-SENT' || state === 'SYN-RECEIVED') {
     rtt.backOff()
@@ -142,9 +149,11 @@ function isExhausted(env: TcpEnvironment, connection: Connection, now: Micros): 
   return connection.retransmits > most || connection.probesSent > most
 }
 
-/** Whether the oldest segment in flight reaches beyond the window that the peer offers now. */
-function isBeyondWindow({ board, snd, state }: Connection): boolean {
-  return isSynchronized(state) && board.first !== null && seqAfter(board.first.end, seqAdd(snd.una, snd.wnd))
+/** Whether the oldest segment in flight reaches beyond the window that the peer offers now. For a program that is gone nobody waits. */
+function isBeyondWindow({ board, orphaned, snd, state }: Connection): boolean {
+  return (
+    isSynchronized(state) && !orphaned && board.first !== null && seqAfter(board.first.end, seqAdd(snd.una, snd.wnd))
+  )
 }
 
 /** RFC 8985 §7.3: what is sent, output.ts decides. */
@@ -170,6 +179,8 @@ function probeWindow(env: TcpEnvironment, connection: Connection, now: Micros): 
   const most = connection.orphaned ? env.config.orphanRetries : env.config.dataRetries
   const isLost =
     connection.probesSent > most ||
+    // A peer that keeps it shut to a program that is gone would hold its memory for ever.
+    (connection.orphaned && connection.persistBackoffs > most) ||
     (options.userTimeout > 0 && connection.probesSent > 0 && now - connection.lastReceivedAt >= options.userTimeout)
   if (isLost) {
     env.counters.TcpExtTCPAbortOnTimeout++

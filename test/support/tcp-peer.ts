@@ -21,7 +21,9 @@ import {
   tcpFlags,
   tcpHeaderLength,
   tcpSeq,
+  tcpUrgentPointer,
   tcpWindow,
+  URG,
 } from '../../src/wire/tcp.ts'
 import { emitTcpOptions, readTcpOptions, TcpOptions, tcpOptionsLength } from '../../src/wire/tcp-options.ts'
 import { joined, octetsOf } from '../wire/frames.ts'
@@ -42,6 +44,8 @@ export interface Said {
   data?: Uint8Array
   options?: Partial<Omit<TcpOptions, 'clear' | 'sackLeft' | 'sackRight'>> & { sack?: readonly (readonly [Seq, Seq])[] }
   port?: number
+  /** Sets URG as well. */
+  urgentPointer?: number
 }
 
 export interface Answer {
@@ -52,6 +56,8 @@ export interface Answer {
   readonly text: string
   readonly window: number
   readonly length: number
+  /** 0 without URG. */
+  readonly urgentPointer: number
   readonly options: TcpOptions
 }
 
@@ -100,10 +106,10 @@ export class TcpPeer {
       seq: said.seq ?? this.nxt,
       ack: (said.flags & ACK) !== 0 ? (said.ack ?? this.expects) : seq(0),
       headerLength,
-      flags: said.flags,
+      flags: said.flags | (said.urgentPointer === undefined ? 0 : URG),
       window: said.window ?? 65_535,
       checksum: 0,
-      urgentPointer: 0,
+      urgentPointer: said.urgentPointer ?? 0,
     })
     emitTcpOptions(view, 20, options)
     const segment = joined(bytes.subarray(0, headerLength), data)
@@ -129,6 +135,7 @@ export class TcpPeer {
         text: textOf(flags),
         window: tcpWindow(view, 0),
         length: payload.length - headerLength,
+        urgentPointer: (flags & URG) === 0 ? 0 : tcpUrgentPointer(view, 0),
         options,
       }
     })
