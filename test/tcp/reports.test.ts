@@ -50,7 +50,7 @@ function unreachable(peer: TcpPeer, connection: Connection): void {
 }
 
 describe('reports to the program', () => {
-  test('an ICMP error is told while the connection goes on (RFC 9293 MUST-47, MUST-54, MUST-56)', () =>
+  test('an ICMP error is told while the connection goes on (RFC 9293 MUST-47, MUST-54, MUST-56, SHLD-25)', () =>
     withPeer((peer) => {
       const connection = peer.establish()
       const reports = reporting(peer, connection)
@@ -60,7 +60,7 @@ describe('reports to the program', () => {
       expect(connection.state).toBe('ESTABLISHED')
     }))
 
-  test('three repetitions in vain are told, long before the connection is given up (RFC 9293 MUST-20, SHLD-9)', () =>
+  test('three repetitions in vain are told, long before the connection is given up (RFC 9293 MUST-20, SHLD-9, SHLD-10)', () =>
     withPeer((peer) => {
       const connection = peer.establish()
       const reports = reporting(peer, connection)
