@@ -20,7 +20,7 @@ export class TcpDescriptor implements Common, ConnectionOwner {
   nonBlocking = false
   reuseAddress = false
   boundPort = 0
-  readonly options: ConnectionOptions = { ...DEFAULT_CONNECTION_OPTIONS }
+  readonly options: ConnectionOptions = { ...DEFAULT_CONNECTION_OPTIONS, reuseAddress: false }
   listener: Listener | null = null
   connection: Connection | null = null
   /** close() is to reset (SO_LINGER of 0). */

@@ -46,6 +46,7 @@ export function setOption(stack: Stack, descriptor: Descriptor, name: string, va
   if (MISSING.includes(name)) throw new NotRunError(`the socket option ${name}`)
   if (name === 'SO_REUSEADDR') {
     descriptor.reuseAddress = value !== 0
+    if (descriptor.kind === 'tcp') descriptor.options.reuseAddress = descriptor.reuseAddress
     return 0
   }
   if (STORED.includes(name)) {

@@ -164,6 +164,8 @@ export interface ConnectionOptions {
   /** Upper bounds of the buffers, which tune themselves below them. */
   receiveBytes: number
   sendBytes: number
+  /** Its port may be bound again while it lasts, TIME-WAIT included, if who binds it says so too (SO_REUSEADDR). A listener's is never shared. */
+  reuseAddress: boolean
   /** Makes the congestion control; null: the stack's (Linux's TCP_CONGESTION). */
   congestionControl: (() => CongestionControl) | null
 }

@@ -7,6 +7,8 @@ import type { Connection } from './connection.ts'
 
 export class Demux {
   size = 0
+  /** Those that do not let others bind their port. */
+  readonly exclusive = new Set<Connection>()
   private readonly chains = new Map<number, Connection>()
   private readonly key: number
   private readonly multiplier: number
@@ -40,10 +42,12 @@ export class Demux {
   add(connection: Connection): void {
     connection.chain = this.chains.get(connection.hash) ?? null
     this.chains.set(connection.hash, connection)
+    if (!connection.options.reuseAddress) this.exclusive.add(connection)
     this.size++
   }
 
   remove(connection: Connection): void {
+    this.exclusive.delete(connection)
     const first = this.chains.get(connection.hash) ?? null
     if (first === connection) {
       if (connection.chain === null) this.chains.delete(connection.hash)

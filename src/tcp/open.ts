@@ -26,6 +26,7 @@ export const DEFAULT_CONNECTION_OPTIONS: ConnectionOptions = {
   trafficClass: 0,
   receiveBytes: DEFAULT_TCP_CONFIG.rmem[2],
   sendBytes: DEFAULT_TCP_CONFIG.wmem[2],
+  reuseAddress: true,
   congestionControl: null,
 }
 
@@ -43,7 +44,7 @@ export interface ConnectOptions {
   readonly options?: Partial<ConnectionOptions>
 }
 
-/** Active OPEN. Throws NetError: EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, EACCES, EINVAL, ENOBUFS. */
+/** Active OPEN. Throws NetError: EADDRINUSE (the local port is another's), EADDRNOTAVAIL (and that connection exists, maybe in TIME-WAIT; or no port is free), EADDRNOTAVAIL, ENETUNREACH, EACCES, EINVAL, ENOBUFS. */
 export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connection {
   const { remoteAddress, remotePort } = wanted
   if (remoteAddress.isMulticast || tcp.isBroadcast(remoteAddress)) {
@@ -58,14 +59,10 @@ export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connecti
   const way = tcp.outputFor(remoteAddress).resolve(remoteAddress, { source, interfaceIndex })
   if (typeof way === 'string') throw new NetError(codeOfNoWay(way), `connect ${remoteAddress} port ${remotePort}`)
   const local = way.source
-  const isFree = (port: number): boolean => isPortFree(tcp, local, port, remoteAddress, remotePort)
-  const asked = wanted.localPort ?? 0
-  const localPort = asked > 0 ? asked : tcp.ports.choose(local, remoteAddress, remotePort, isFree)
-  if (localPort === 0 || !isFree(localPort)) {
-    throw new NetError('EADDRINUSE', `connect ${remoteAddress} port ${remotePort} from port ${asked}`)
-  }
+  const options = { ...optionsOf(tcp), ...wanted.options }
+  const localPort = chooseLocalPort(tcp, wanted, local, options.reuseAddress)
   const ends = { local, localPort, remote: remoteAddress, remotePort }
-  const connection = make(tcp, ends, way, { ...optionsOf(tcp), ...wanted.options }, false, now)
+  const connection = make(tcp, ends, way, options, false, now)
   if (connection === null) throw new NetError('ENOBUFS', 'too many connections')
   connection.interfaceIndex = interfaceIndex
   setState(connection, 'SYN-SENT')
@@ -82,12 +79,12 @@ export function listen(tcp: Tcp, wanted: ListenOptions, options: Partial<Connect
     throw new NetError('EINVAL', `listen on port ${wanted.port}`)
   }
   if (!address.isUnspecified && !tcp.isLocal(address)) throw new NetError('EADDRNOTAVAIL', `listen on ${address}`)
-  const isFree = (candidate: number): boolean => !tcp.listeners.has(candidate)
-  const port = wanted.port > 0 ? wanted.port : tcp.ports.choose(address, address, 0, isFree)
+  const port = wanted.port > 0 ? wanted.port : chooseListenPort(tcp, address)
   if (port === 0) throw new NetError('EADDRINUSE', 'no ephemeral port is free')
   const listener = new Listener(wanted, address, port, { ...optionsOf(tcp), ...options })
   const others = tcp.listeners.get(port) ?? []
-  if (others.some((other) => clash(other, listener))) {
+  const covers = (local: IpAddress): boolean => listener.score(local, listener.interfaceIndex) >= 0
+  if (others.some((other) => clash(other, listener)) || isHeld(tcp, port, listener.options.reuseAddress, covers)) {
     throw new NetError('EADDRINUSE', `listen on ${address} port ${port}`)
   }
   tcp.listeners.set(port, [...others, listener])
@@ -191,8 +188,38 @@ export function make(
   return connection
 }
 
-function isPortFree(tcp: Tcp, local: IpAddress, port: number, remote: IpAddress, remotePort: number): boolean {
-  return tcp.demux.find(local, port, remote, remotePort) === null && !tcp.listeners.has(port)
+/** As Linux has it: bind decides about the local port, and then connect about the four of both ends. */
+function chooseLocalPort(tcp: Tcp, wanted: ConnectOptions, local: IpAddress, reuse: boolean): number {
+  const { localPort = 0, remoteAddress, remotePort } = wanted
+  const what = `connect ${remoteAddress} port ${remotePort} from ${local}`
+  const isNew = (port: number): boolean => tcp.demux.find(local, port, remoteAddress, remotePort) === null
+  if (localPort === 0) {
+    const isFree = (port: number): boolean => isNew(port) && !tcp.listeners.has(port)
+    const chosen = tcp.ports.choose(local, remoteAddress, remotePort, isFree)
+    if (chosen === 0) throw new NetError('EADDRNOTAVAIL', `${what}: no ephemeral port is free`)
+    return chosen
+  }
+  const listens = (tcp.listeners.get(localPort) ?? []).some((other) => other.score(local, other.interfaceIndex) >= 0)
+  if (listens || isHeld(tcp, localPort, reuse, (other) => other.equals(local))) {
+    throw new NetError('EADDRINUSE', `${what} port ${localPort}`)
+  }
+  if (!isNew(localPort)) throw new NetError('EADDRNOTAVAIL', `${what} port ${localPort}: that connection exists`)
+  return localPort
+}
+
+/** Whether a connection, TIME-WAIT included, keeps others from binding its port: unless both sides say SO_REUSEADDR. */
+function isHeld(tcp: Tcp, port: number, reuse: boolean, covers: (local: IpAddress) => boolean): boolean {
+  for (const { localAddress, localPort } of reuse ? tcp.demux.exclusive : tcp.demux.values()) {
+    if (localPort === port && covers(localAddress)) return true
+  }
+  return false
+}
+
+/** A port that nobody has, whatever he lets others do. */
+function chooseListenPort(tcp: Tcp, address: IpAddress): number {
+  const used = new Set<number>()
+  for (const { localPort } of tcp.demux.values()) used.add(localPort)
+  return tcp.ports.choose(address, address, 0, (port) => !used.has(port) && !tcp.listeners.has(port))
 }
 
 function clash(a: Listener, b: Listener): boolean {
@@ -206,6 +233,8 @@ function clash(a: Listener, b: Listener): boolean {
 /** Sets options of a connection that exists: timers are armed, and what waited for more bytes may go (RFC 9293 §3.7.4). */
 export function setOptions(tcp: Tcp, connection: Connection, options: Partial<ConnectionOptions>, now: Micros): void {
   Object.assign(connection.options, options)
+  if (options.reuseAddress === true) tcp.demux.exclusive.delete(connection)
+  else if (options.reuseAddress === false && connection.state !== 'CLOSED') tcp.demux.exclusive.add(connection)
   // The new one begins with the window that the old one leaves.
   if (options.congestionControl !== undefined)
     connection.control = (options.congestionControl ?? tcp.congestionControl)()

@@ -1,13 +1,11 @@
 // Ephemeral ports of connections by double hashing (RFC 6056 §3.3.4): to one destination they follow each other, so
 // that a port is not used again before it must be; to a stranger they look random.
 
+import { EPHEMERAL_FIRST, EPHEMERAL_LAST } from '../ephemeral-range.ts'
 import { KeyedHash } from '../keyed-hash.ts'
 import type { Random } from '../random.ts'
 import type { IpAddress } from '../wire/address.ts'
 
-/** Linux's range. */
-export const EPHEMERAL_FIRST = 32_768
-export const EPHEMERAL_LAST = 60_999
 /** RFC 6056 §3.3.4: TABLE_LENGTH. */
 const TABLE_LENGTH = 1_024
 

@@ -1,10 +1,7 @@
 // Ephemeral ports by simple randomization (RFC 6056 §3.3.1): a random start, then the next free one.
 
+import { EPHEMERAL_FIRST, EPHEMERAL_LAST } from '../ephemeral-range.ts'
 import type { Random } from '../random.ts'
-
-/** The range that Linux takes by default; RFC 6056 §3.2 asks for as large a one as possible. */
-export const EPHEMERAL_FIRST = 32_768
-export const EPHEMERAL_LAST = 60_999
 
 /** A port for which `isFree` holds, or 0 when there is none. */
 export function chooseEphemeralPort(random: Random, isFree: (port: number) => boolean): number {

@@ -2,12 +2,12 @@
 
 import { describe, expect, test } from 'vitest'
 import { Packet } from '../../src/buf/packet.ts'
+import { EPHEMERAL_FIRST, EPHEMERAL_LAST } from '../../src/ephemeral-range.ts'
 import { SeededRandom } from '../../src/random.ts'
 import { UdpSocket } from '../../src/socket/udp-socket.ts'
 import type { Stack } from '../../src/stack.ts'
 import { millis, seconds } from '../../src/time.ts'
 import type { UdpOptions } from '../../src/udp/endpoint.ts'
-import { EPHEMERAL_FIRST, EPHEMERAL_LAST } from '../../src/udp/ports.ts'
 import { IpAddress, IpPrefix } from '../../src/wire/address.ts'
 import { bytesUpTo, firstDifference, icmpSeen, packet4, udp4, udp6, udpOf, viewOf } from '../support/packets.ts'
 import { attachBare, barePeer, chain, dropsOf, inWorld } from '../support/peer.ts'
