@@ -195,6 +195,10 @@ function probeWindow(env: TcpEnvironment, connection: Connection, now: Micros): 
   connection.persistBackoffs++
   connection.probeOwed = true
   timers.persistAt = micros(now + Math.min(MAX_RTO, rtt.rto * 2 ** Math.min(connection.persistBackoffs, 12)))
+  if (options.userTimeout === 0) return
+  // RFC 5482: the end does not wait for a probe that lies beyond it.
+  const end = after(connection.lastReceivedAt, options.userTimeout)
+  if (end > now && end < timers.persistAt) timers.persistAt = end
 }
 
 /** RFC 9293 §3.8.4: an ACK for what was acknowledged already asks for an answer. Data in flight asks by itself. */
