@@ -2,6 +2,7 @@
 
 import { UsageError } from '../errors.ts'
 import { parseLinkName } from '../link/link-name.ts'
+import type { IsnChoice } from '../node/epoch-file.ts'
 import { IpAddress, IpPrefix } from '../wire/address.ts'
 
 export function integer(option: string, text: string, least: number, most: number): number {
@@ -56,3 +57,9 @@ export const link = (text: string): string => {
 }
 
 export const mtu = (text: string): number => integer('--mtu', text, 68, 65_535)
+
+export function isn(text: string): IsnChoice {
+  if (text === 'hashed' || text === 'random') return text
+  if (/^epoch:./.test(text)) return { epochFile: text.slice('epoch:'.length) }
+  throw new UsageError(`--isn ${text}: give hashed, random or epoch:FILE`)
+}

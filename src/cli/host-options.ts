@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import { UsageError } from '../errors.ts'
+import type { IsnChoice } from '../node/epoch-file.ts'
 import { Host } from '../node/host.ts'
 import type { HostOptions } from '../node/host-options.ts'
 import type { IpAddress, IpPrefix } from '../wire/address.ts'
@@ -20,6 +21,7 @@ export interface HostFlags {
   capture?: string
   autoconf?: boolean
   mac?: MacAddress
+  isn?: IsnChoice
 }
 
 export const LINK_HELP =
@@ -60,6 +62,7 @@ export function hostOptions(flags: HostFlags): HostOptions {
     ...(flags.mtu === undefined ? {} : { mtu: flags.mtu }),
     ...(flags.capture === undefined ? {} : { capture: flags.capture }),
     ...(flags.mac === undefined ? {} : { mac: flags.mac }),
+    ...(flags.isn === undefined ? {} : { isn: flags.isn }),
   }
 }
 

@@ -36,6 +36,11 @@ export function upCommand(program: Command, end: (code: number) => void): void {
       'small services on UDP and TCP: echo,discard,chargen,daytime',
       read.once('--serve', parseServices),
     )
+    .option(
+      '--isn <HOW>',
+      'initial sequence numbers of TCP: hashed (the default), random, or epoch:FILE',
+      read.once('--isn', read.isn),
+    )
     .option('--duration <S>', 'stop after so many seconds', (text) => read.decimal('--duration', text, 0, 1e9))
     .option('--control <PATH>', 'the control socket that hourglass ss, ip and nstat ask; default: by the process')
     .option('--no-control', 'no control socket')

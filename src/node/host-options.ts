@@ -2,6 +2,7 @@
 
 import type { IpAddress, IpPrefix } from '../wire/address.ts'
 import type { MacAddress } from '../wire/ethernet.ts'
+import type { IsnChoice } from './epoch-file.ts'
 
 /** A link to the world and what the host is on it. */
 export interface HostLink {
@@ -32,4 +33,6 @@ export interface HostOptions extends HostLink {
   /** Pass on packets for others. Default false. */
   forwarding?: boolean
   name?: string
+  /** How initial sequence numbers are chosen. Default hashed (RFC 6528). */
+  isn?: IsnChoice
 }

@@ -13,6 +13,7 @@ import { type IpAddress, IpPrefix } from '../wire/address.ts'
 import { CaptureFile } from './capture-file.ts'
 import { BatchClock } from './clock.ts'
 import { Driver } from './driver.ts'
+import { isnOf } from './epoch-file.ts'
 import { carriesIpv6, checkLink } from './host-check.ts'
 import type { HostLink, HostOptions } from './host-options.ts'
 import { openLink } from './open-link.ts'
@@ -58,11 +59,13 @@ export class Host {
     this.clock = new BatchClock()
     this.clock.advance()
     this.random = new CryptoRandom()
+    const isn = isnOf(options.isn ?? 'hashed', this.random)
     this.stack = new Stack({
       clock: this.clock,
       random: this.random,
       name: options.name ?? 'hourglass',
       forwarding: options.forwarding ?? false,
+      ...(isn === undefined ? {} : { tcp: { isn } }),
     })
     this.writer = options.capture === undefined ? null : new PcapngWriter({ application: 'hourglass' })
     this.file = this.writer === null ? null : CaptureFile.open(options.capture!, this.writer)

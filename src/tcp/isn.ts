@@ -14,6 +14,8 @@ export interface InitialSequenceNumbers {
 
 /** RFC 9293 §3.4.1: M is a timer of 4 microseconds. */
 const MICROS_PER_TICK = 4
+/** Sequence numbers of one epoch. */
+const EPOCH_SPAN = 0x2000_0000
 
 /** RFC 6528 §3: ISN = M + F(localip, localport, remoteip, remoteport, secretkey). */
 export class HashedIsn implements InitialSequenceNumbers {
@@ -43,13 +45,10 @@ export class EpochIsn implements InitialSequenceNumbers {
   }
 
   next(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number, now: Micros): Seq {
-    // An eighth of the sequence space a boot: a second boot within the segment lifetime is still ahead of the first.
-    const base = Math.imul(this.epoch, 0x2000_0000)
-    return seq(
-      base +
-        Math.floor(now / MICROS_PER_TICK) +
-        (hashConnection(this.hash, local, localPort, remote, remotePort) >>> 4),
-    )
+    // An eighth of the sequence space a boot, in which the clock goes round in 36 minutes: however long the last boot ran,
+    // and although its secret was another, this one begins ahead of it.
+    const ticks = Math.floor(now / MICROS_PER_TICK) + hashConnection(this.hash, local, localPort, remote, remotePort)
+    return seq(Math.imul(this.epoch, EPOCH_SPAN) + (ticks & (EPOCH_SPAN - 1)))
   }
 }
 
