@@ -13,7 +13,9 @@ import { type Family, urlHost } from './tap-host.ts'
 export const MIB = 1_024 * 1_024
 /** HOURGLASS_LONG=1 (npm run test:long): every transfer as long as the longest, although some of them take their time. */
 export const LONG = process.env.HOURGLASS_LONG === '1'
-const CURL = 'curl -sS --fail --max-time 100'
+const MOST_SECONDS = 100
+const CURL = `curl -sS --fail --max-time ${MOST_SECONDS}`
+const PATIENCE_MILLIS = (MOST_SECONDS + 5) * 1_000
 
 /** Files of pseudo-random bytes that curl uploads, made once each. */
 export class UploadFiles {
@@ -45,7 +47,7 @@ export async function download(
   seed: number,
 ): Promise<void> {
   const url = `http://${urlHost(family)}/${size}/${seed}`
-  const told = await namespace.must(['sh', '-c', `${CURL} '${url}' | sha256sum`])
+  const told = await namespace.must(['sh', '-c', `${CURL} '${url}' | sha256sum`], PATIENCE_MILLIS)
   const sha256 = digestOf(seed, size)
   expect(told.split(' ')[0], `what curl got from ${url}`).toBe(sha256)
   expect(server.served.at(-1)).toEqual({ method: 'GET', bytes: size, sha256 })
@@ -60,7 +62,7 @@ export async function upload(
   seed: number,
   files: UploadFiles,
 ): Promise<void> {
-  const told = await namespace.must(`${CURL} -T ${files.path(seed, size)} http://${urlHost(family)}/`)
+  const told = await namespace.must(`${CURL} -T ${files.path(seed, size)} http://${urlHost(family)}/`, PATIENCE_MILLIS)
   const sha256 = digestOf(seed, size)
   expect(told, 'what our host got from curl').toBe(`${size} ${sha256}\n`)
   expect(server.served.at(-1)).toEqual({ method: 'PUT', bytes: size, sha256 })

@@ -26,7 +26,7 @@ export interface Namespace {
   /** Runs `words` (split at spaces, or as given) to the end. It does not throw where the program fails. */
   run(words: string | readonly string[], timeoutMillis?: number): Promise<Finished>
   /** Like run, but throws with what the program said where it fails. */
-  must(words: string | readonly string[]): Promise<string>
+  must(words: string | readonly string[], timeoutMillis?: number): Promise<string>
   spawn(words: string | readonly string[], environment?: Record<string, string>): Running
   /** Runs a TypeScript file of this checkout. */
   script(file: string, ...values: readonly string[]): Running
@@ -112,7 +112,8 @@ function view(name: string, running: Running[]): Namespace {
   return {
     name,
     run: (words, timeoutMillis = DEFAULT_TIMEOUT_MILLIS) => execute('ip', inside(words), timeoutMillis),
-    must: async (words) => must(await execute('ip', inside(words), DEFAULT_TIMEOUT_MILLIS), split(words).join(' ')),
+    must: async (words, timeoutMillis = DEFAULT_TIMEOUT_MILLIS) =>
+      must(await execute('ip', inside(words), timeoutMillis), split(words).join(' ')),
     spawn: start,
     script: (file, ...values) => start([process.execPath, '--import', 'tsx', file, ...values]),
   }
