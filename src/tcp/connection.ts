@@ -252,6 +252,8 @@ export class Connection {
   ackNow = false
   /** An ACK with SACK blocks, which no segment with data carries. */
   sackOwed = false
+  /** ACKs for segments beyond a hole: without SACK the sender counts them (RFC 5681 §3.2), so each has its own, in a batch too. */
+  duplicateAcksOwed = 0
   /** A tail loss probe: one segment, whatever cwnd says. */
   tlpOwed = false
   /** The window has been silly for too long: what fits is sent (RFC 9293 §3.8.6.2.1). */

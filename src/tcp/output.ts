@@ -40,7 +40,10 @@ export function transmit(env: TcpEnvironment, connection: Connection, now: Micro
     // One below the window: no byte is risked, and the peer must answer (RFC 9293 §3.8.6.1, §3.8.4).
     sendControl(env, connection, seqAdd(connection.snd.una, -1), ACK, now)
   }
-  if (connection.ackNow || connection.sackOwed) sendAck(env, connection, now)
+  let acks = connection.duplicateAcksOwed
+  if (acks === 0 && (connection.ackNow || connection.sackOwed)) acks = 1
+  connection.duplicateAcksOwed = 0
+  for (; acks > 0; acks--) sendAck(env, connection, now)
   env.schedule(connection)
 }
 

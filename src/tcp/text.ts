@@ -88,7 +88,8 @@ function keepText(env: TcpEnvironment, connection: Connection, segment: Segment,
   }
   if (inserted !== 'in-order') {
     // RFC 5681 §4.2: at once, so that the sender learns of the hole.
-    connection.sackOwed = connection.sackOn
+    if (connection.sackOn) connection.sackOwed = true
+    else connection.duplicateAcksOwed++
     acknowledgeAtOnce(env, connection)
     if (inserted === 'full') {
       env.counters.TcpExtTCPOFODrop++
@@ -102,6 +103,7 @@ function keepText(env: TcpEnvironment, connection: Connection, segment: Segment,
     return 'kept'
   }
   rcv.nxt = receiveQueue.reach
+  connection.duplicateAcksOwed = 0
   connection.bytesReceived += seqDiff(rcv.nxt, before)
   measureReceiverRtt(connection, segment, now)
   if (connection.readShut) receiveQueue.dropAvailable()

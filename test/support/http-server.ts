@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { TcpListener } from '../../src/socket/tcp-listener.ts'
 import type { TcpSocket } from '../../src/socket/tcp-socket.ts'
 import type { Stack } from '../../src/stack.ts'
+import { type TcpInfo, tcpInfo } from '../../src/tcp/info.ts'
 import { PseudoRandomBytes } from './pseudo-random.ts'
 
 export const HTTP_PORT = 80
@@ -28,6 +29,8 @@ export interface HttpServer {
   readonly served: readonly Served[]
   /** Connections accepted, and those of them that ended in an error. */
   readonly counts: { accepted: number; failed: number }
+  /** What tcp_info says of each connection after its last answer. */
+  readonly infos: readonly TcpInfo[]
   close(): void
 }
 
@@ -43,13 +46,17 @@ interface Head {
 export function serveHttp(stack: Stack, port = HTTP_PORT): HttpServer {
   const listener = new TcpListener(stack, { family: 6, port })
   const served: Served[] = []
+  const infos: TcpInfo[] = []
   const counts = { accepted: 0, failed: 0 }
   const accept = async (): Promise<void> => {
     for await (const socket of listener) {
       counts.accepted++
       void new Exchange(socket, served)
         .run()
-        .then(() => socket.close())
+        .then(() => {
+          infos.push(tcpInfo(socket.connection, stack.tcp.config, stack.clock.now()))
+          socket.close()
+        })
         .catch(() => {
           // The client is gone, or was never one: the test sees it in the count.
           counts.failed++
@@ -58,7 +65,7 @@ export function serveHttp(stack: Stack, port = HTTP_PORT): HttpServer {
     }
   }
   void accept()
-  return { served, counts, close: () => listener.close() }
+  return { served, counts, infos, close: () => listener.close() }
 }
 
 /** The requests of one connection, one after the other. */

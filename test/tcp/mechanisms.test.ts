@@ -95,6 +95,24 @@ describe('path MTU', () => {
   )
 })
 
+test('without SACK each segment beyond a hole has a duplicate ACK of its own, although they come in one batch (RFC 5681 §4.2)', () =>
+  inRunningWorld(async (world) => {
+    const tcp = { config: { sack: false } }
+    const [a, b] = [world.host('a', { tcp }), world.host('b', { tcp })]
+    const cable = world.cable({ delay: millis(5) })
+    let first = true
+    const drop = (packet: { length: number }, index: number): boolean => {
+      const lost = first && index > 10 && packet.length > 1_000
+      if (lost) first = false
+      return lost
+    }
+    world.attach(a, cable.a, { addresses: ['10.0.0.1/24'], linkLocal: false, faults: { outbound: { drop } } })
+    world.attach(b, cable.b, { addresses: ['10.0.0.2/24'], linkLocal: false })
+    await carry(a, b, '10.0.0.2', 200_000)
+    expect(first).toBe(false)
+    expect(a.counters).toMatchObject({ TcpExtTCPTimeouts: 0, TcpExtTCPRenoRecovery: 1, TcpRetransSegs: 1 })
+  }))
+
 test('a path that takes larger segments again is used, although cwnd is less than one of them (seed 51568 of the sim)', () =>
   withPeer((peer) => {
     const connection = peer.establish()
