@@ -10,6 +10,8 @@ export interface HostTimer extends Timed {
   readonly call: () => void
   readonly length: Micros
   cancelled: boolean
+  /** The next poll counts its wait from then on. */
+  fresh: boolean
 }
 
 export class HostTimers implements Machine {
@@ -29,12 +31,21 @@ export class HostTimers implements Machine {
       call,
       length: millis(milliseconds),
       cancelled: false,
+      fresh: true,
       deadlineAt: NEVER,
       scheduledAt: NEVER,
     }
     this.fresh.push(timer)
     this.onWork()
     return timer
+  }
+
+  /** Begins the wait of a timer anew, be it over or not. Cheap: called for every read and write of a socket. */
+  refresh(timer: HostTimer): void {
+    if (timer.cancelled || timer.fresh) return
+    timer.fresh = true
+    this.fresh.push(timer)
+    this.onWork()
   }
 
   /** Whether it ran or not: it will not run any more. */
@@ -49,14 +60,18 @@ export class HostTimers implements Machine {
 
   poll(now: Micros): void {
     for (const timer of this.fresh.splice(0)) {
+      timer.fresh = false
       if (timer.cancelled) continue
       timer.deadlineAt = after(now, timer.length)
       this.heap.schedule(timer)
     }
-    for (let due = this.heap.takeDue(now); due !== null; due = this.heap.takeDue(now)) setImmediate(run, due)
+    for (let due = this.heap.takeDue(now); due !== null; due = this.heap.takeDue(now)) {
+      due.deadlineAt = NEVER
+      setImmediate(run, due)
+    }
   }
 }
 
 function run(timer: HostTimer): void {
-  if (!timer.cancelled) timer.call()
+  if (!timer.cancelled && !timer.fresh) timer.call()
 }

@@ -16,6 +16,7 @@ import { Driver } from './driver.ts'
 import { isnOf } from './epoch-file.ts'
 import { carriesIpv6, checkLink } from './host-check.ts'
 import type { HostLink, HostOptions } from './host-options.ts'
+import { makeNet, type Net } from './net/net.ts'
 import { openLink } from './open-link.ts'
 import { CryptoRandom } from './random.ts'
 import { configureSystemSide } from './system-side.ts'
@@ -40,6 +41,7 @@ export class Host {
   /** Who is told of failures; those before there is anybody wait for him. */
   private failureListener: ((error: Error) => void) | null = null
   private readonly untold: Error[] = []
+  private ownNet: Net | null = null
   private closed = false
 
   /** Opens the link and brings the host up. Throws UsageError, EnvironmentError, NetError. */
@@ -83,6 +85,12 @@ export class Host {
   set onFailure(listener: ((error: Error) => void) | null) {
     this.failureListener = listener
     if (listener !== null) for (const error of this.untold.splice(0)) listener(error)
+  }
+
+  /** node:net over this host. */
+  get net(): Net {
+    this.ownNet ??= makeNet(this.stack)
+    return this.ownNet
   }
 
   /** The first link's. */

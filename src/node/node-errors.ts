@@ -79,21 +79,42 @@ export interface HostPortError extends NodeJS.ErrnoException {
   port?: number
 }
 
-/** `connect ECONNREFUSED 10.0.0.1:80`: a system call about an address failed. A port of 0 is not named. */
+const detailsOf = (address: string | null | undefined, port: number | undefined): string =>
+  port !== undefined && port > 0 ? ` ${address}:${port}` : address ? ` ${address}` : ''
+
+/** `connect ECONNREFUSED 10.0.0.1:80 - Local (10.0.0.2:4711)`: a system call about an address failed. A port of 0 is not named. */
 export function hostPortError(
   code: string,
   syscall: string,
   address: string | undefined,
   port: number | undefined,
+  local?: string,
 ): HostPortError {
-  const named = port !== undefined && port > 0
-  const details = named ? ` ${address}:${port}` : address ? ` ${address}` : ''
+  const details = detailsOf(address, port) + (local === undefined ? '' : ` - Local (${local})`)
   const error = new Error(`${syscall} ${code}${details}`) as HostPortError
   Error.captureStackTrace(error, hostPortError)
   error.errno = errnoOf(code)
   error.code = code
   error.syscall = syscall
   error.address = address
+  if (port) error.port = port
+  return error
+}
+
+/** `listen EADDRINUSE: address already in use 10.0.0.1:80`: the form that names what the code means. */
+export function listenError(
+  code: string,
+  syscall: string,
+  address: string | null,
+  port: number | undefined,
+): HostPortError {
+  const meaning = getSystemErrorMap().get(errnoOf(code) ?? 0)?.[1] ?? 'unknown error'
+  const error = new Error(`${syscall} ${code}: ${meaning}${detailsOf(address, port)}`) as HostPortError
+  Error.captureStackTrace(error, listenError)
+  error.code = code
+  error.errno = errnoOf(code)
+  error.syscall = syscall
+  Object.assign(error, { address })
   if (port) error.port = port
   return error
 }

@@ -12,18 +12,9 @@ import {
   EVENT_URGENT,
   urgentBytes,
 } from '../tcp/connection.ts'
-import {
-  type ConnectOptions,
-  connect,
-  letGo,
-  retryLater,
-  setOptions,
-  shutdownRead,
-  shutdownWrite,
-  writeRoom,
-} from '../tcp/open.ts'
-import { tuneReceiveBuffer, windowUpdateDue } from '../tcp/window.ts'
+import { type ConnectOptions, connect, letGo, setOptions, shutdownRead, shutdownWrite } from '../tcp/open.ts'
 import type { IpAddress } from '../wire/address.ts'
+import { giveBytes, takeBytes } from './stream-io.ts'
 import { Waiters } from './waiters.ts'
 
 /** What a program may hear of a connection that goes on (RFC 9293 §3.9.1.8). */
@@ -116,16 +107,7 @@ export class TcpSocket implements ConnectionOwner {
 
   /** Like read, but returns 0 where nothing has arrived. */
   tryRead(target: Uint8Array): number {
-    const { connection, stack } = this
-    const count = connection.receiveQueue.read(target, 0, target.length)
-    if (count === 0) return 0
-    tuneReceiveBuffer(connection, count, stack.clock.now())
-    if (windowUpdateDue(connection)) {
-      connection.ackNow = true
-      stack.tcp.owe(connection)
-      stack.onWork?.()
-    }
-    return count
+    return takeBytes(this.stack, this.connection, target)
   }
 
   /** Whether the peer has finished, and everything was read; or nothing will be read any more. */
@@ -159,14 +141,7 @@ export class TcpSocket implements ConnectionOwner {
     this.throwEnded('write')
     if (!canSend(connection.state) || connection.sendQueue.finQueued)
       throw new NetError('EPIPE', 'write: the socket is shut for writing')
-    const count = Math.min(writeRoom(connection), bytes.length - at)
-    const done = count > 0 ? connection.sendQueue.append(bytes, at, count) : 0
-    if (done < count) retryLater(stack.tcp, connection, stack.clock.now())
-    if (count > 0) {
-      if (done > 0) stack.tcp.owe(connection)
-      stack.onWork?.()
-    }
-    return done
+    return giveBytes(stack, connection, bytes, at)
   }
 
   /** Resolves when the peer has acknowledged all that was written. */

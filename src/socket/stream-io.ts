@@ -1,0 +1,31 @@
+// Bytes of a connection to and from a program, without waiting: what TcpSocket and src/node/net have in common.
+
+import type { Stack } from '../stack.ts'
+import type { Connection } from '../tcp/connection.ts'
+import { retryLater, writeRoom } from '../tcp/open.ts'
+import { tuneReceiveBuffer, windowUpdateDue } from '../tcp/window.ts'
+
+/** Copies what has arrived to `target`, and returns how many bytes that were. The window opens as the room grows. */
+export function takeBytes(stack: Stack, connection: Connection, target: Uint8Array): number {
+  const count = connection.receiveQueue.read(target, 0, target.length)
+  if (count === 0) return 0
+  tuneReceiveBuffer(connection, count, stack.clock.now())
+  if (windowUpdateDue(connection)) {
+    connection.ackNow = true
+    stack.tcp.owe(connection)
+    stack.onWork?.()
+  }
+  return count
+}
+
+/** Copies as many bytes from `at` on as the send buffer has room for, and returns how many. The connection must be one that can send. */
+export function giveBytes(stack: Stack, connection: Connection, bytes: Uint8Array, at: number): number {
+  const count = Math.min(writeRoom(connection), bytes.length - at)
+  const done = count > 0 ? connection.sendQueue.append(bytes, at, count) : 0
+  if (done < count) retryLater(stack.tcp, connection, stack.clock.now())
+  if (count > 0) {
+    if (done > 0) stack.tcp.owe(connection)
+    stack.onWork?.()
+  }
+  return done
+}
