@@ -200,7 +200,6 @@ const SHOULDS: readonly Requirement[] = [
     id: 'SHLD-20',
     section: '3.9.1.8',
     text: 'a program can choose not to hear of soft errors',
-    untested: 'nothing calls a program: it asks for softError, or does not',
   },
   { id: 'SHLD-21', section: '3.9.1.9', text: 'the traffic class can be changed during a connection' },
   { id: 'SHLD-22', section: '3.9.1.9', text: 'it is handed to IP unchanged' },

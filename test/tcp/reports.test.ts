@@ -60,6 +60,18 @@ describe('reports to the program', () => {
       expect(connection.state).toBe('ESTABLISHED')
     }))
 
+  test('a program that asks for none any more hears none, and may still look (RFC 9293 SHLD-20)', () =>
+    withPeer((peer) => {
+      const socket = new TcpSocket(peer.host, peer.establish())
+      const reports: TcpReport[] = []
+      socket.report = (report) => reports.push(report)
+      write(peer, 100)
+      unreachable(peer, socket.connection)
+      socket.report = null
+      unreachable(peer, socket.connection)
+      expect([reports.length, socket.softError]).toEqual([1, 'EHOSTUNREACH'])
+    }))
+
   test('three repetitions in vain are told, long before the connection is given up (RFC 9293 MUST-20, SHLD-9, SHLD-10)', () =>
     withPeer((peer) => {
       const connection = peer.establish()
