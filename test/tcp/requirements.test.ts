@@ -79,6 +79,15 @@ describe('acknowledgments', () => {
     }))
 })
 
+test('the right edge of the window stays, although there is less memory than was promised (RFC 9293 §3.8.6, SHLD-14)', () =>
+  withPeer((peer) => {
+    const connection = peer.establish()
+    const { edge } = connection.rcv
+    connection.receiveLimit = 2_000
+    const [answer] = peer.say({ flags: ACK, data: new Uint8Array(1_000) })
+    expect(seqAdd(answer!.ack, answer!.window)).toBe(edge)
+  }))
+
 describe('opens (RFC 9293 §3.9.1.1)', () => {
   test('a second passive open is refused, and changes neither the first nor its connections (MUST-41)', () =>
     withPeer((peer) => {
