@@ -90,7 +90,7 @@ export class FixedWindow implements CongestionControl {
 
 /** HyStart++ (RFC 9406): leaves slow start when the round-trip time grows, before packets are lost. */
 export class HyStart {
-  /** RFC 9406 §4.2. */
+  /** RFC 9406 §4.3. */
   static readonly MIN_RTT_THRESH = 4_000
   static readonly MAX_RTT_THRESH = 16_000
   static readonly MIN_RTT_DIVISOR = 8
@@ -114,7 +114,7 @@ export class HyStart {
   /** Grows cwnd by slow start, or by conservative slow start, and sets ssthresh when it is time to leave. */
   grow(window: CongestionWindow, sample: AckSample): void {
     const growth = Math.min(sample.acked, this.mostSegments * window.mss)
-    // RFC 9406 §4.2: for the first slow start; a later one knows from ssthresh where to end.
+    // RFC 9406 §4.3: for the first slow start; a later one knows from ssthresh where to end.
     if (window.ssthresh !== Number.POSITIVE_INFINITY) {
       window.cwnd += growth
       return

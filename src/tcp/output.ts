@@ -59,7 +59,7 @@ function sendText(env: TcpEnvironment, connection: Connection, now: Micros): voi
   sendNew(env, connection, now)
 }
 
-/** RFC 5681 §4.1, RFC 7661: what the path carried before a pause of more than a time-out is forgotten, half of it each time. */
+/** RFC 5681 §4.1, RFC 2861, RFC 7661: what the path carried before a pause of more than a time-out is forgotten, half of it each time. */
 function restartAfterIdle(connection: Connection, now: Micros): void {
   const { control, lastSentAt, rtt, sendQueue, snd, window } = connection
   if (lastSentAt === 0 || seqDiff(sendQueue.end, snd.nxt) <= 0) return
