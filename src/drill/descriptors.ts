@@ -1,9 +1,10 @@
 // What stands behind the file descriptors of a script: a table of our own, straight over src/tcp and src/udp.
 
 import type { NetErrorCode } from '../errors.ts'
-import type { Connection, ConnectionOptions, ConnectionOwner } from '../tcp/connection.ts'
+import type { Connection, ConnectionOwner } from '../tcp/connection.ts'
+import type { ConnectionOptions } from '../tcp/connection-options.ts'
+import { DEFAULT_CONNECTION_OPTIONS } from '../tcp/default-options.ts'
 import type { Listener } from '../tcp/listener.ts'
-import { DEFAULT_CONNECTION_OPTIONS } from '../tcp/open.ts'
 import type { UdpEndpoint } from '../udp/endpoint.ts'
 import type { Flow } from './flow.ts'
 

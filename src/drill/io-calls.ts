@@ -82,7 +82,7 @@ export function send(stack: Stack, descriptor: Descriptor, call: Call, addresses
 
 /** MSG_MORE corks until the next write without it. */
 function cork(connection: Connection, descriptor: TcpDescriptor, more: boolean): void {
-  connection.options.cork = descriptor.options.cork || more
+  connection.options = { ...connection.options, cork: descriptor.options.cork || more }
 }
 
 function sendDatagram(stack: Stack, descriptor: UdpDescriptor, length: number, addresses: Addresses): number {

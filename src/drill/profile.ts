@@ -2,7 +2,7 @@
 // mean nothing here, which are ignored; and the defaults.sh that scripts of the Linux family begin with.
 
 import { UsageError } from '../errors.ts'
-import type { ConnectionOptions } from '../tcp/connection.ts'
+import type { ConnectionOptions } from '../tcp/connection-options.ts'
 import type { TcpConfig } from '../tcp/environment.ts'
 import { seconds } from '../time.ts'
 import { NotRunError } from './script.ts'

@@ -114,11 +114,11 @@ function positive(value: number, set: () => void): number {
 /** A connection that exists already takes over what was set, and acts on it. */
 function apply(stack: Stack, descriptor: TcpDescriptor): void {
   const { connection, listener, options } = descriptor
-  if (listener !== null) Object.assign(listener.options, options)
+  if (listener !== null) listener.options = { ...options }
   if (connection === null) return
   const keepAliveChanged =
     connection.options.keepAlive !== options.keepAlive || connection.options.keepAliveIdle !== options.keepAliveIdle
-  Object.assign(connection.options, options)
+  connection.options = { ...options }
   connection.sendLimit = Math.min(connection.sendLimit, options.sendBytes)
   if (keepAliveChanged) armKeepAlive(connection, stack.clock.now())
   stack.tcp.owe(connection)

@@ -3,7 +3,7 @@
 
 import { NetError } from '../errors.ts'
 import type { Stack } from '../stack.ts'
-import type { ConnectionOptions } from '../tcp/connection.ts'
+import type { ConnectionOptions } from '../tcp/connection-options.ts'
 import { connect, letGo, listen, shutdownRead, shutdownWrite, unlisten } from '../tcp/open.ts'
 import { micros } from '../time.ts'
 import { type Descriptor, lowestFree, TcpDescriptor, UdpDescriptor } from './descriptors.ts'

@@ -92,11 +92,14 @@ export class Ways {
 
   private way(destination: IpAddress, nextHop: IpAddress, outgoing: Interface, wanted: IpAddress | null): Way | NoWay {
     if (!outgoing.up) return 'no-interface'
-    const isOwn = wanted === null || (wanted.family === destination.family && this.context.interfaces.isLocal(wanted))
+    const { interfaces } = this.context
+    const isOwn = wanted === null || (wanted.family === destination.family && interfaces.isLocal(wanted))
     if (!isOwn) return 'no-source'
     // An IPv4 router knows the networks of its own links best, so hosts speak to it from the one that they share.
     const towards = destination.family === 4 ? nextHop : destination
-    const source = wanted ?? selectSource(towards, outgoing, this.context.interfaces.all)
+    // The interface's own record of it, so that a hundred thousand connections do not keep one each.
+    const known = wanted === null ? null : (interfaces.find(wanted)?.entry.address ?? wanted)
+    const source = known ?? selectSource(towards, outgoing, interfaces.all)
     if (source === null) return 'no-source'
     return {
       source,

@@ -2,7 +2,7 @@
 
 import { NetError } from '../errors.ts'
 import type { Stack } from '../stack.ts'
-import type { ConnectionOptions } from '../tcp/connection.ts'
+import type { ConnectionOptions } from '../tcp/connection-options.ts'
 import type { Listener, ListenOptions } from '../tcp/listener.ts'
 import { listen, unlisten } from '../tcp/open.ts'
 import type { IpAddress } from '../wire/address.ts'

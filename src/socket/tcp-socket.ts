@@ -4,7 +4,6 @@ import { NetError, type NetErrorCode } from '../errors.ts'
 import type { Stack } from '../stack.ts'
 import {
   type Connection,
-  type ConnectionOptions,
   type ConnectionOwner,
   canSend,
   EVENT_DELIVERY,
@@ -12,6 +11,7 @@ import {
   EVENT_URGENT,
   urgentBytes,
 } from '../tcp/connection.ts'
+import type { ConnectionOptions } from '../tcp/connection-options.ts'
 import { type ConnectOptions, connect, letGo, setOptions, shutdownRead, shutdownWrite } from '../tcp/open.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { giveBytes, takeBytes } from './stream-io.ts'
@@ -78,7 +78,7 @@ export class TcpSocket implements ConnectionOwner {
     return this.connection.remotePort
   }
 
-  get options(): ConnectionOptions {
+  get options(): Readonly<ConnectionOptions> {
     return this.connection.options
   }
 

@@ -7,8 +7,11 @@ interface Waiter {
   onAbort: () => void
 }
 
+/** Nobody waits, which is the rule: nobody puts anything in. */
+const NOBODY: Waiter[] = []
+
 export class Waiters {
-  private waiting: Waiter[] = []
+  private waiting = NOBODY
 
   get size(): number {
     return this.waiting.length
@@ -23,6 +26,7 @@ export class Waiters {
       }
       const waiter: Waiter = { resolve, reject, signal: signal ?? null, onAbort: () => this.abort(waiter) }
       signal?.addEventListener('abort', waiter.onAbort, { once: true })
+      if (this.waiting === NOBODY) this.waiting = []
       this.waiting.push(waiter)
     })
   }
@@ -30,7 +34,7 @@ export class Waiters {
   wake(): void {
     const woken = this.waiting
     if (woken.length === 0) return
-    this.waiting = []
+    this.waiting = NOBODY
     for (const waiter of woken) {
       waiter.signal?.removeEventListener('abort', waiter.onAbort)
       waiter.resolve()

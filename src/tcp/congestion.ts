@@ -2,7 +2,7 @@
 // asks an algorithm how to move it; the algorithms are newreno.ts and cubic.ts, and `fixed` below. A further one is a
 // file with this interface.
 
-import { type Micros, NEVER } from '../time.ts'
+import type { Micros } from '../time.ts'
 
 /** RFC 6928: ten segments, but not more than 14,600 bytes unless two segments are. */
 export const initialWindow = (mss: number): number => Math.min(10 * mss, Math.max(2 * mss, 14_600))
@@ -88,6 +88,9 @@ export class FixedWindow implements CongestionControl {
   }
 }
 
+/** RFC 9406 §4.2 says infinity; this is longer than any round trip and no double, which V8 would box. */
+const NO_RTT = 0x7fff_ffff
+
 /** HyStart++ (RFC 9406): leaves slow start when the round-trip time grows, before packets are lost. */
 export class HyStart {
   /** RFC 9406 §4.3. */
@@ -98,9 +101,9 @@ export class HyStart {
   static readonly CSS_GROWTH_DIVISOR = 4
   static readonly CSS_ROUNDS = 5
 
-  private lastRoundMinRtt: Micros = NEVER
-  private currentRoundMinRtt: Micros = NEVER
-  private baselineMinRtt: Micros = NEVER
+  private lastRoundMinRtt = NO_RTT
+  private currentRoundMinRtt = NO_RTT
+  private baselineMinRtt = NO_RTT
   private samples = 0
   private conservativeRounds = 0
   private conservative = false
@@ -121,34 +124,34 @@ export class HyStart {
     }
     if (sample.roundStart) this.beginRound(window)
     if (sample.rtt > 0) {
-      this.currentRoundMinRtt = Math.min(this.currentRoundMinRtt, sample.rtt) as Micros
+      this.currentRoundMinRtt = Math.min(this.currentRoundMinRtt, sample.rtt)
       this.samples++
     }
     if (!this.conservative) this.watchForDelay()
     else if (this.currentRoundMinRtt < this.baselineMinRtt && this.samples >= HyStart.N_RTT_SAMPLE) {
       // RFC 9406 §4.2: the growth was spurious; slow start goes on.
       this.conservative = false
-      this.baselineMinRtt = NEVER
+      this.baselineMinRtt = NO_RTT
     }
     window.cwnd += this.conservative ? Math.max(1, Math.floor(growth / HyStart.CSS_GROWTH_DIVISOR)) : growth
   }
 
   private beginRound(window: CongestionWindow): void {
     this.lastRoundMinRtt = this.currentRoundMinRtt
-    this.currentRoundMinRtt = NEVER
+    this.currentRoundMinRtt = NO_RTT
     this.samples = 0
     if (!this.conservative) return
     this.conservativeRounds++
     if (this.conservativeRounds >= HyStart.CSS_ROUNDS) {
       window.ssthresh = window.cwnd
       this.conservative = false
-      this.baselineMinRtt = NEVER
+      this.baselineMinRtt = NO_RTT
     }
   }
 
   private watchForDelay(): void {
     const { lastRoundMinRtt, currentRoundMinRtt } = this
-    if (this.samples < HyStart.N_RTT_SAMPLE || lastRoundMinRtt === NEVER || currentRoundMinRtt === NEVER) return
+    if (this.samples < HyStart.N_RTT_SAMPLE || lastRoundMinRtt === NO_RTT || currentRoundMinRtt === NO_RTT) return
     const threshold = Math.min(
       Math.max(HyStart.MIN_RTT_THRESH, lastRoundMinRtt / HyStart.MIN_RTT_DIVISOR),
       HyStart.MAX_RTT_THRESH,

@@ -4,15 +4,35 @@
 import { assert } from '../assert.ts'
 import type { NetErrorCode } from '../errors.ts'
 import type { Way } from '../ip/seams.ts'
-import { type Micros, micros, NEVER } from '../time.ts'
+import { type Micros, micros } from '../time.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { type Seq, seq, seqAdd, seqDiff } from '../wire/sequence.ts'
 import { type CongestionControl, CongestionWindow } from './congestion.ts'
+import type { ConnectionOptions } from './connection-options.ts'
+import {
+  DEADLINE_AT,
+  FRESH,
+  INVALID_ACK_AT,
+  LAST_ACK_RECEIVED_AT,
+  LAST_DATA_RECEIVED_AT,
+  LAST_RECEIVED_AT,
+  LAST_SENT_AT,
+  MEASURE_AT,
+  PACED_UNTIL,
+  PATH_LIMIT_UNTIL,
+  RACK_SENT_AT,
+  SCHEDULED_AT,
+  Timers,
+  TS_RECENT_AT,
+  TUNE_AT,
+  UNACKED_SINCE,
+} from './instants.ts'
 import type { TcpMemory } from './memory.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import { RttEstimator } from './rtt.ts'
 import { Scoreboard } from './scoreboard.ts'
 import { SendQueue } from './send-queue.ts'
+import { ReceiveVariables, SendVariables } from './variables.ts'
 
 export type TcpState =
   | 'CLOSED'
@@ -38,136 +58,6 @@ const LEGAL: Readonly<Record<TcpState, readonly TcpState[]>> = {
   CLOSING: ['TIME-WAIT', 'CLOSED'],
   'LAST-ACK': ['CLOSED'],
   'TIME-WAIT': ['CLOSED'],
-}
-
-/** RFC 9293 §3.3.1, the send sequence variables. */
-export class SendVariables {
-  /** Oldest unacknowledged sequence number. */
-  una: Seq
-  /** Next to be sent, retransmissions apart. */
-  nxt: Seq
-  /** The peer's window in bytes, scaled. */
-  wnd = 0
-  /** Segment sequence and acknowledgment numbers of the last window update. */
-  wl1: Seq
-  wl2: Seq
-  /** Initial sequence number. */
-  readonly iss: Seq
-  /** The largest window the peer ever offered, for silly-window avoidance and RFC 5961. */
-  maxWnd = 0
-  /** To be applied to the windows that the peer sends. */
-  windowScale = 0
-  /** The largest payload of one segment, options of every segment taken off. */
-  mss = 536
-  /** What the peer said it takes, options not taken off. */
-  peerMss = 536
-  /** SND.UP: the sequence number after the urgent data (RFC 9293 MUST-62); null: all of it is acknowledged. */
-  up: Seq | null = null
-  /** End of the last segment smaller than mss, for Nagle's algorithm as Minshall modified it. */
-  smallEnd: Seq
-
-  constructor(iss: Seq) {
-    this.iss = iss
-    this.una = iss
-    this.nxt = iss
-    this.wl1 = seq(0)
-    this.wl2 = iss
-    this.smallEnd = iss
-  }
-}
-
-/** RFC 9293 §3.3.1, the receive sequence variables. */
-export class ReceiveVariables {
-  /** Next expected. */
-  nxt: Seq = seq(0)
-  /** Initial sequence number of the peer. */
-  irs: Seq = seq(0)
-  /** The right edge that was last advertised: it never moves left. */
-  edge: Seq = seq(0)
-  /** To be applied to the windows that we send. */
-  windowScale = 0
-  /** RCV.UP: the sequence number after the peer's urgent data; null: none was announced. */
-  up: Seq | null = null
-  /** The acknowledgment number that was last sent. */
-  acked: Seq = seq(0)
-  /** The segments that the peer sends when it can: what "full-sized" means for delayed ACKs. */
-  segmentBytes = 536
-  /** Payload of its latest segment. */
-  lastBytes = 0
-  /** FIN arrived in order. */
-  finSeen = false
-  /** Where the peer's FIN lies when it came out of order. */
-  finAt: Seq | null = null
-
-  /** RCV.WND: what the peer may still send. */
-  get wnd(): number {
-    return Math.max(0, seqDiff(this.edge, this.nxt))
-  }
-}
-
-/** Deadlines; NEVER where a timer is off. */
-export class Timers {
-  retransmitAt: Micros = NEVER
-  /** Tail loss probe (RFC 8985 §7). */
-  probeAt: Micros = NEVER
-  /** RACK's reordering timer (RFC 8985 §6.3). */
-  reorderAt: Micros = NEVER
-  persistAt: Micros = NEVER
-  delayedAckAt: Micros = NEVER
-  keepAliveAt: Micros = NEVER
-  /** TIME-WAIT, and FIN-WAIT-2 of a socket that nobody holds any more. */
-  timeWaitAt: Micros = NEVER
-  /** Sending again what the path had no room for. */
-  resumeAt: Micros = NEVER
-  /** Sending what the pacing rate held back. */
-  paceAt: Micros = NEVER
-
-  least(): Micros {
-    let least = this.retransmitAt
-    if (this.probeAt < least) least = this.probeAt
-    if (this.reorderAt < least) least = this.reorderAt
-    if (this.persistAt < least) least = this.persistAt
-    if (this.delayedAckAt < least) least = this.delayedAckAt
-    if (this.keepAliveAt < least) least = this.keepAliveAt
-    if (this.timeWaitAt < least) least = this.timeWaitAt
-    if (this.resumeAt < least) least = this.resumeAt
-    if (this.paceAt < least) least = this.paceAt
-    return least
-  }
-
-  clear(): void {
-    this.retransmitAt = NEVER
-    this.probeAt = NEVER
-    this.reorderAt = NEVER
-    this.persistAt = NEVER
-    this.delayedAckAt = NEVER
-    this.keepAliveAt = NEVER
-    this.timeWaitAt = NEVER
-    this.resumeAt = NEVER
-    this.paceAt = NEVER
-  }
-}
-
-/** What a program may set on a connection. Times in microseconds. */
-export interface ConnectionOptions {
-  noDelay: boolean
-  /** Send only full segments until it is switched off (Linux's TCP_CORK). */
-  cork: boolean
-  keepAlive: boolean
-  keepAliveIdle: Micros
-  keepAliveInterval: Micros
-  keepAliveCount: number
-  /** How long sent data may stay unacknowledged (RFC 5482, local); 0: as many retries as the stack allows. */
-  userTimeout: Micros
-  hopLimit: number
-  trafficClass: number
-  /** Upper bounds of the buffers, which tune themselves below them. */
-  receiveBytes: number
-  sendBytes: number
-  /** Its port may be bound again while it lasts, TIME-WAIT included, if who binds it says so too (SO_REUSEADDR). A listener's is never shared. */
-  reuseAddress: boolean
-  /** Makes the congestion control; null: the stack's (Linux's TCP_CONGESTION). */
-  congestionControl: (() => CongestionControl) | null
 }
 
 /** Who holds the connection: a socket. Told from Tcp.poll, after the batch. */
@@ -223,16 +113,17 @@ export class Connection {
   readonly rcv = new ReceiveVariables()
   readonly rtt = new RttEstimator()
   readonly window: CongestionWindow
-  control: CongestionControl
-  readonly timers = new Timers()
-  readonly options: ConnectionOptions
+  private controlMade: CongestionControl | null = null
+  private makeControl: () => CongestionControl
+  private readonly instants = FRESH.slice()
+  readonly timers = new Timers(this.instants)
+  /** Many connections share one: who changes them makes a copy (open.ts). */
+  options: Readonly<ConnectionOptions>
   readonly memory: TcpMemory
   readonly sendQueue: SendQueue
   readonly receiveQueue: ReceiveQueue
   readonly board: Scoreboard
   way: Way
-  deadlineAt: Micros = NEVER
-  scheduledAt: Micros = NEVER
 
   // What SYNs agreed on.
   sackOn = false
@@ -240,7 +131,6 @@ export class Connection {
   windowScalingOn = false
   /** RFC 7323 §4.3. */
   tsRecent = 0
-  tsRecentAt: Micros = micros(0)
   /** Added to our time stamps, so that they tell no stranger our clock. */
   readonly tsOffset: number
 
@@ -286,7 +176,6 @@ export class Connection {
   undoBytes = -1
   undoMarker: Seq
   /** RACK (RFC 8985 §5.2). */
-  rackSentAt: Micros = -1 as Micros
   rackEnd: Seq
   rackRtt: Micros = micros(0)
   reorderingSeen = false
@@ -302,9 +191,6 @@ export class Connection {
   windowLimited = false
   /** End of the round trip that is being counted. */
   roundEnd: Seq
-  lastSentAt: Micros = micros(0)
-  /** When the pacing rate has room for more (pacing.ts), in microseconds and fractions of them. */
-  pacedUntil = 0
 
   // Retries.
   retransmits = 0
@@ -312,29 +198,19 @@ export class Connection {
   /** Doublings of the persist timer since the window closed. */
   persistBackoffs = 0
   keepAliveProbes = 0
-  lastReceivedAt: Micros = micros(0)
-  lastDataReceivedAt: Micros = micros(0)
-  lastAckReceivedAt: Micros = micros(0)
-  /** When the oldest unacknowledged data was first sent; NEVER: none is. */
-  unackedSince: Micros = NEVER
-  /** When an ACK last answered a segment without data from outside the window: two hosts must not answer each other for ever. */
-  invalidAckAt: Micros = NEVER
 
   // The path (mss.ts).
   /** The path MTU that snd.mss was made for; 0: none yet. */
   pathMtu = 0
   /** What black-hole detection lets through; 0: anything. And until when. */
   pathLimit = 0
-  pathLimitUntil: Micros = NEVER
 
   // Receive buffer auto-tuning.
   receiveLimit: number
   sendLimit: number
-  tuneAt: Micros = micros(0)
   measureSeq: Seq | null = null
   tuneBytes = 0
   tunedBytes = 0
-  measureAt: Micros = micros(0)
   receiverRtt: Micros = micros(0)
 
   // The program's side.
@@ -377,8 +253,8 @@ export class Connection {
     iss: Seq
     way: Way
     memory: TcpMemory
-    options: ConnectionOptions
-    control: CongestionControl
+    options: Readonly<ConnectionOptions>
+    makeControl: () => CongestionControl
     tsOffset: number
     receiveLimit: number
     sendLimit: number
@@ -394,7 +270,7 @@ export class Connection {
     this.snd = new SendVariables(fields.iss)
     this.way = fields.way
     this.options = fields.options
-    this.control = fields.control
+    this.makeControl = fields.makeControl
     this.window = new CongestionWindow(this.snd.mss)
     this.memory = fields.memory
     this.sendQueue = new SendQueue(fields.memory, first)
@@ -408,6 +284,137 @@ export class Connection {
     this.undoMarker = fields.iss
     this.rackEnd = fields.iss
     this.roundEnd = fields.iss
+  }
+
+  /** Made when it is first asked, which is when data goes out: most connections are idle most of the time. */
+  get control(): CongestionControl {
+    this.controlMade ??= this.makeControl()
+    return this.controlMade
+  }
+
+  /** From now on another one decides. */
+  controlBy(makeControl: () => CongestionControl): void {
+    this.makeControl = makeControl
+    this.controlMade = null
+  }
+
+  get deadlineAt(): Micros {
+    return this.instants[DEADLINE_AT]!
+  }
+
+  set deadlineAt(at: Micros) {
+    this.instants[DEADLINE_AT] = at
+  }
+
+  get scheduledAt(): Micros {
+    return this.instants[SCHEDULED_AT]!
+  }
+
+  set scheduledAt(at: Micros) {
+    this.instants[SCHEDULED_AT] = at
+  }
+
+  /** RFC 7323 §4.3. */
+  get tsRecentAt(): Micros {
+    return this.instants[TS_RECENT_AT]!
+  }
+
+  set tsRecentAt(at: Micros) {
+    this.instants[TS_RECENT_AT] = at
+  }
+
+  /** RACK (RFC 8985 §5.2). */
+  get rackSentAt(): Micros {
+    return this.instants[RACK_SENT_AT]!
+  }
+
+  set rackSentAt(at: Micros) {
+    this.instants[RACK_SENT_AT] = at
+  }
+
+  get lastSentAt(): Micros {
+    return this.instants[LAST_SENT_AT]!
+  }
+
+  set lastSentAt(at: Micros) {
+    this.instants[LAST_SENT_AT] = at
+  }
+
+  get lastReceivedAt(): Micros {
+    return this.instants[LAST_RECEIVED_AT]!
+  }
+
+  set lastReceivedAt(at: Micros) {
+    this.instants[LAST_RECEIVED_AT] = at
+  }
+
+  get lastDataReceivedAt(): Micros {
+    return this.instants[LAST_DATA_RECEIVED_AT]!
+  }
+
+  set lastDataReceivedAt(at: Micros) {
+    this.instants[LAST_DATA_RECEIVED_AT] = at
+  }
+
+  get lastAckReceivedAt(): Micros {
+    return this.instants[LAST_ACK_RECEIVED_AT]!
+  }
+
+  set lastAckReceivedAt(at: Micros) {
+    this.instants[LAST_ACK_RECEIVED_AT] = at
+  }
+
+  /** When the oldest unacknowledged data was first sent; NEVER: none is. */
+  get unackedSince(): Micros {
+    return this.instants[UNACKED_SINCE]!
+  }
+
+  set unackedSince(at: Micros) {
+    this.instants[UNACKED_SINCE] = at
+  }
+
+  /** When an ACK last answered a segment without data from outside the window: two hosts must not answer each other for ever. */
+  get invalidAckAt(): Micros {
+    return this.instants[INVALID_ACK_AT]!
+  }
+
+  set invalidAckAt(at: Micros) {
+    this.instants[INVALID_ACK_AT] = at
+  }
+
+  /** How long pathLimit counts. */
+  get pathLimitUntil(): Micros {
+    return this.instants[PATH_LIMIT_UNTIL]!
+  }
+
+  set pathLimitUntil(at: Micros) {
+    this.instants[PATH_LIMIT_UNTIL] = at
+  }
+
+  /** When the receive buffer was last looked at, and when the measuring of its round trip began. */
+  get tuneAt(): Micros {
+    return this.instants[TUNE_AT]!
+  }
+
+  set tuneAt(at: Micros) {
+    this.instants[TUNE_AT] = at
+  }
+
+  get measureAt(): Micros {
+    return this.instants[MEASURE_AT]!
+  }
+
+  set measureAt(at: Micros) {
+    this.instants[MEASURE_AT] = at
+  }
+
+  /** When the pacing rate has room for more (pacing.ts), in microseconds and fractions of them. */
+  get pacedUntil(): number {
+    return this.instants[PACED_UNTIL]!
+  }
+
+  set pacedUntil(at: number) {
+    this.instants[PACED_UNTIL] = at as Micros
   }
 }
 

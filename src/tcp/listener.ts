@@ -3,7 +3,8 @@
 
 import { type Micros, NEVER } from '../time.ts'
 import type { Family, IpAddress } from '../wire/address.ts'
-import type { Acceptor, Connection, ConnectionOptions } from './connection.ts'
+import type { Acceptor, Connection } from './connection.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 
 /** Linux's somaxconn. */
 export const MOST_BACKLOG = 4_096
@@ -28,7 +29,7 @@ export class Listener implements Acceptor {
   readonly interfaceIndex: number
   readonly backlog: number
   /** What accepted connections begin with. */
-  readonly options: ConnectionOptions
+  options: Readonly<ConnectionOptions>
   /** Handshakes under way. */
   readonly pending = new Set<Connection>()
   /** When the last cookie went out: only then can one come back. */
@@ -39,7 +40,7 @@ export class Listener implements Acceptor {
   onAcceptable: (() => void) | null = null
   announced = false
 
-  constructor(listen: ListenOptions, address: IpAddress, port: number, options: ConnectionOptions) {
+  constructor(listen: ListenOptions, address: IpAddress, port: number, options: Readonly<ConnectionOptions>) {
     this.family = listen.family
     this.address = address
     this.port = port

@@ -3,32 +3,19 @@
 
 import { NetError } from '../errors.ts'
 import { codeOfNoWay, type Way } from '../ip/seams.ts'
-import { after, type Micros, millis, NEVER, seconds } from '../time.ts'
+import { after, type Micros, millis, NEVER } from '../time.ts'
 import { anyAddress, type IpAddress } from '../wire/address.ts'
-import { Connection, type ConnectionOptions, canSend, isSynchronized, setState } from './connection.ts'
-import { DEFAULT_TCP_CONFIG } from './environment.ts'
+import { Connection, canSend, isSynchronized, setState } from './connection.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { Listener, type ListenOptions } from './listener.ts'
 import type { SegmentEnds, Tcp } from './tcp.ts'
 import { QUICK_ACKS } from './text.ts'
 import { armKeepAlive } from './timers.ts'
 import { windowScaleFor, windowUpdateDue } from './window.ts'
 
-/** The bounds of the buffers are the stack's, where it has others: rmem, wmem. */
-export const DEFAULT_CONNECTION_OPTIONS: ConnectionOptions = {
-  noDelay: false,
-  cork: false,
-  keepAlive: false,
-  keepAliveIdle: seconds(7_200),
-  keepAliveInterval: seconds(75),
-  keepAliveCount: 9,
-  userTimeout: 0 as Micros,
-  hopLimit: 64,
-  trafficClass: 0,
-  receiveBytes: DEFAULT_TCP_CONFIG.rmem[2],
-  sendBytes: DEFAULT_TCP_CONFIG.wmem[2],
-  reuseAddress: true,
-  congestionControl: null,
-}
+/** The stack's own where nothing else is wanted: a hundred thousand connections share them. */
+const withDefaults = ({ options }: Tcp, wanted: Partial<ConnectionOptions> = {}): Readonly<ConnectionOptions> =>
+  Object.keys(wanted).length === 0 ? options : { ...options, ...wanted }
 
 /** Until memory may have come back. */
 const RETRY = millis(10)
@@ -59,7 +46,7 @@ export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connecti
   const way = tcp.outputFor(remoteAddress).resolve(remoteAddress, { source, interfaceIndex })
   if (typeof way === 'string') throw new NetError(codeOfNoWay(way), `connect ${remoteAddress} port ${remotePort}`)
   const local = way.source
-  const options = { ...optionsOf(tcp), ...wanted.options }
+  const options = withDefaults(tcp, wanted.options)
   const localPort = chooseLocalPort(tcp, wanted, local, options.reuseAddress)
   const ends = { local, localPort, remote: remoteAddress, remotePort }
   const connection = make(tcp, ends, way, options, false, now)
@@ -81,7 +68,7 @@ export function listen(tcp: Tcp, wanted: ListenOptions, options: Partial<Connect
   if (!address.isUnspecified && !tcp.isLocal(address)) throw new NetError('EADDRNOTAVAIL', `listen on ${address}`)
   const port = wanted.port > 0 ? wanted.port : chooseListenPort(tcp, address)
   if (port === 0) throw new NetError('EADDRINUSE', 'no ephemeral port is free')
-  const listener = new Listener(wanted, address, port, { ...optionsOf(tcp), ...options })
+  const listener = new Listener(wanted, address, port, withDefaults(tcp, options))
   const others = tcp.listeners.get(port) ?? []
   const covers = (local: IpAddress): boolean => listener.score(local, listener.interfaceIndex) >= 0
   if (others.some((other) => clash(other, listener)) || isHeld(tcp, port, listener.options.reuseAddress, covers)) {
@@ -156,7 +143,7 @@ export function make(
   tcp: Tcp,
   ends: SegmentEnds,
   way: Way,
-  options: ConnectionOptions,
+  options: Readonly<ConnectionOptions>,
   passive: boolean,
   now: Micros,
   iss = tcp.isn.next(ends.local, ends.localPort, ends.remote, ends.remotePort, now),
@@ -164,7 +151,7 @@ export function make(
   if (tcp.demux.size >= tcp.config.connectionLimit) return null
   const { local, localPort, remote, remotePort } = ends
   const connection = new Connection({
-    localAddress: local,
+    localAddress: way.source,
     localPort,
     remoteAddress: remote,
     remotePort,
@@ -174,7 +161,7 @@ export function make(
     way,
     memory: tcp.memory,
     options,
-    control: (options.congestionControl ?? tcp.congestionControl)(),
+    makeControl: options.congestionControl ?? tcp.congestionControl,
     tsOffset: tcp.timestampOffset(ends),
     receiveLimit: Math.min(tcp.config.rmem[1], options.receiveBytes),
     sendLimit: Math.min(tcp.config.wmem[1], options.sendBytes),
@@ -232,12 +219,11 @@ function clash(a: Listener, b: Listener): boolean {
 
 /** Sets options of a connection that exists: timers are armed, and what waited for more bytes may go (RFC 9293 §3.7.4). */
 export function setOptions(tcp: Tcp, connection: Connection, options: Partial<ConnectionOptions>, now: Micros): void {
-  Object.assign(connection.options, options)
+  connection.options = { ...connection.options, ...options }
   if (options.reuseAddress === true) tcp.demux.exclusive.delete(connection)
   else if (options.reuseAddress === false && connection.state !== 'CLOSED') tcp.demux.exclusive.add(connection)
   // The new one begins with the window that the old one leaves.
-  if (options.congestionControl !== undefined)
-    connection.control = (options.congestionControl ?? tcp.congestionControl)()
+  if (options.congestionControl !== undefined) connection.controlBy(options.congestionControl ?? tcp.congestionControl)
   armKeepAlive(connection, now)
   tcp.schedule(connection)
   tcp.owe(connection)
@@ -255,9 +241,3 @@ export function writeRoom({ memory, sendLimit, sendQueue }: Connection): number 
   const { length } = sendQueue
   return Math.max(0, Math.min(sendLimit - length, Math.max(memory.wmem[0] - length, memory.room)))
 }
-
-const optionsOf = ({ config: { rmem, wmem } }: Tcp): ConnectionOptions => ({
-  ...DEFAULT_CONNECTION_OPTIONS,
-  receiveBytes: rmem[2],
-  sendBytes: wmem[2],
-})

@@ -61,7 +61,7 @@ function sendText(env: TcpEnvironment, connection: Connection, now: Micros): voi
 
 /** RFC 5681 §4.1, RFC 2861, RFC 7661: what the path carried before a pause of more than a time-out is forgotten, half of it each time. */
 function restartAfterIdle(connection: Connection, now: Micros): void {
-  const { control, lastSentAt, rtt, sendQueue, snd, window } = connection
+  const { lastSentAt, rtt, sendQueue, snd, window } = connection
   if (lastSentAt === 0 || seqDiff(sendQueue.end, snd.nxt) <= 0) return
   // A pause that pacing made is none.
   let idle = now - Math.max(lastSentAt, connection.pacedUntil)
@@ -71,7 +71,7 @@ function restartAfterIdle(connection: Connection, now: Micros): void {
   for (; idle > rtt.rto && window.cwnd > least; idle -= rtt.rto) window.cwnd >>= 1
   window.cwnd = Math.max(window.cwnd, least)
   connection.lastSentAt = now
-  control.restarted(window, now)
+  connection.control.restarted(window, now)
 }
 
 /** RFC 8985 §7.3: one segment of new data where there is some and the peer takes it, else the last one again. */

@@ -59,7 +59,7 @@ export function listenArrives(
     packet.release()
     return undefined
   }
-  const connection = make(tcp, ends, way, { ...listener.options }, true, now, ends.successorIss)
+  const connection = make(tcp, ends, way, listener.options, true, now, ends.successorIss)
   if (connection === null) return 'tcpListenFull'
   beginPassive(connection, listener, segment, packet.interfaceIndex)
   takeSynOptions(tcp, connection, segment, now)
@@ -111,7 +111,7 @@ function acceptCookie(
   }
   const way = wayBack(tcp, ends, packet.interfaceIndex)
   if (way === null) return 'noRoute'
-  const connection = make(tcp, ends, way, { ...listener.options }, true, now, iss)
+  const connection = make(tcp, ends, way, listener.options, true, now, iss)
   if (connection === null) return 'tcpListenFull'
   tcp.counters.TcpExtSyncookiesRecv++
   const begin = segment.seq

@@ -28,7 +28,7 @@ export class EphemeralPorts {
     for (let tries = 0; tries < count; tries++) {
       const step = this.table[slot]!
       this.table[slot] = step + 1
-      const port = EPHEMERAL_FIRST + ((offset + step) % count)
+      const port = (EPHEMERAL_FIRST + ((offset + step) % count)) | 0
       if (isFree(port)) return port
     }
     return 0

@@ -72,6 +72,10 @@ interface Island {
   readonly chain: Chain
 }
 
+/** Of a queue without holes, which most are: nobody puts anything in. */
+const NO_ISLANDS: Island[] = []
+const NONE_RECENT: Seq[] = []
+
 export type Insertion = 'in-order' | 'out-of-order' | 'duplicate' | 'full'
 
 export class ReceiveQueue {
@@ -84,10 +88,10 @@ export class ReceiveQueue {
   /** The part that an insertion reported as received already, for D-SACK; null: none. */
   duplicate: Range | null = null
   private readonly ordered = new Chain()
-  private islands: Island[] = []
+  private islands = NO_ISLANDS
   private islandCharge = 0
   /** Where the latest insertions beyond holes were, the last one first (RFC 2018 §4). */
-  private recent: Seq[] = []
+  private recent = NONE_RECENT
   private readonly memory: TcpMemory
 
   constructor(memory: TcpMemory, start: Seq) {
@@ -184,10 +188,10 @@ export class ReceiveQueue {
   dropBeyond(): void {
     this.memory.add(-this.islandCharge)
     for (const { chain } of this.islands) chain.clear()
-    this.islands = []
+    this.islands = NO_ISLANDS
     this.islandCharge = 0
     this.outOfOrderBytes = 0
-    this.recent = []
+    this.recent = NONE_RECENT
   }
 
   clear(): void {
@@ -227,7 +231,9 @@ export class ReceiveQueue {
     this.available += bytes
     this.islandCharge -= island.chain.chargedBytes
     this.ordered.concat(island.chain)
-    if (this.islands.length === 0) this.recent = []
+    if (this.islands.length > 0) return
+    this.islands = NO_ISLANDS
+    this.recent = NONE_RECENT
   }
 
   /** Behind the last packet: small ones by copying, where that page is ours alone. */
@@ -300,6 +306,7 @@ export class ReceiveQueue {
     } else {
       const chain = new Chain()
       chain.push(packet)
+      if (this.islands === NO_ISLANDS) this.islands = []
       this.islands.splice(index, 0, { left: from, right: stop, chain })
     }
   }
@@ -318,6 +325,7 @@ export class ReceiveQueue {
   }
 
   private note(at: Seq): void {
+    if (this.recent === NONE_RECENT) this.recent = []
     this.recent.unshift(at)
     if (this.recent.length > MOST_RECENT) this.recent.pop()
   }

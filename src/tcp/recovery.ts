@@ -212,7 +212,7 @@ function leave(connection: Connection): void {
 
 /** Moves cwnd after an ACK: PRR in recovery, the algorithm's growth otherwise. */
 function moveWindow(connection: Connection, ack: AckContext, newlyLost: boolean, now: Micros): void {
-  const { board, control, rtt, snd, window } = connection
+  const { board, rtt, snd, window } = connection
   const { delivery } = ack
   if (connection.phase === 'recovery') {
     connection.prrDelivered += delivery.bytes
@@ -225,7 +225,7 @@ function moveWindow(connection: Connection, ack: AckContext, newlyLost: boolean,
   if (delivery.bytes <= 0 || (!ack.advanced && !connection.sackOn)) return
   // RFC 7661: a window that is not used proves nothing; in slow start half of it is enough.
   if (!connection.windowLimited && !(window.inSlowStart && window.cwnd < 2 * ack.priorFlight)) return
-  control.acknowledged(window, {
+  connection.control.acknowledged(window, {
     acked: delivery.bytes,
     flight: ack.priorFlight,
     rtt: ack.rtt,

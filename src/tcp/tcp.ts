@@ -31,7 +31,9 @@ import {
   isSynchronized,
   setState,
 } from './connection.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { Cubic } from './cubic.ts'
+import { optionsOf } from './default-options.ts'
 import { Demux } from './demux.ts'
 import { DEFAULT_TCP_CONFIG, Segment, type TcpConfig, type TcpEnvironment } from './environment.ts'
 import { codeOf, isHard } from './icmp-errors.ts'
@@ -40,30 +42,13 @@ import { HashedIsn, hashConnection, type InitialSequenceNumbers } from './isn.ts
 import type { Listener } from './listener.ts'
 import { TcpMemory } from './memory.ts'
 import { sendReset, transmit } from './output.ts'
+import type { TcpParts } from './parts.ts'
 import { EphemeralPorts } from './ports.ts'
 import { readSegment, segmentsIn } from './segment-reader.ts'
 import { resetFor } from './stray.ts'
 import { successorOf } from './successor.ts'
 import { SynCookies } from './syn-cookies.ts'
 import { runTimers } from './timers.ts'
-
-export interface TcpParts {
-  readonly pool: PagePool
-  readonly counters: Counters
-  readonly random: Random
-  readonly ipv4: IpOutput
-  readonly ipv6: IpOutput
-  readonly isLocal: (address: IpAddress) => boolean
-  readonly isBroadcast: (address: IpAddress) => boolean
-  /** The neighbour on the way answered. */
-  readonly confirm: (way: Way, now: Micros) => void
-  /** Nothing comes back on this way: its neighbour may be dead. */
-  readonly doubt: (way: Way) => void
-  readonly config?: Partial<TcpConfig>
-  readonly isn?: InitialSequenceNumbers
-  /** Makes the congestion control of each new connection. Default CUBIC. */
-  readonly congestionControl?: () => CongestionControl
-}
 
 /** Answers by RST to segments of no connection: a second, and at once. */
 const RESETS_PER_SECOND = 1_000
@@ -73,6 +58,8 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   readonly counters: Counters
   readonly random: Random
   readonly config: TcpConfig
+  /** What connections begin with. */
+  readonly options: Readonly<ConnectionOptions>
   readonly memory: TcpMemory
   readonly isn: InitialSequenceNumbers
   readonly isBroadcast: (address: IpAddress) => boolean
@@ -113,6 +100,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     this.counters = parts.counters
     this.random = parts.random
     this.config = { ...DEFAULT_TCP_CONFIG, ...parts.config }
+    this.options = optionsOf(this.config)
     this.isBroadcast = parts.isBroadcast
     this.memory = new TcpMemory(parts.pool, parts.counters, this.config)
     this.isn = parts.isn ?? new HashedIsn(parts.random)
