@@ -4,25 +4,31 @@
 import { commonPrefixLength, type IpAddress, IpPrefix } from '../wire/address.ts'
 import type { Interface, InterfaceAddress } from './interface.ts'
 
-/** The policy table of RFC 6724 §2.1: prefix and label, longest prefix first. */
-const LABELS: readonly { prefix: IpPrefix; label: number }[] = [
-  { prefix: IpPrefix.from('::1/128'), label: 0 },
-  { prefix: IpPrefix.from('::/96'), label: 3 },
-  { prefix: IpPrefix.from('2001::/32'), label: 5 },
-  { prefix: IpPrefix.from('2002::/16'), label: 2 },
-  { prefix: IpPrefix.from('3ffe::/16'), label: 12 },
-  { prefix: IpPrefix.from('fec0::/10'), label: 11 },
-  { prefix: IpPrefix.from('fc00::/7'), label: 13 },
+/** How RFC 6724 §2.1 ranks a kind of address. */
+export interface AddressPolicy {
+  readonly label: number
+  readonly precedence: number
+}
+
+/** The policy table of RFC 6724 §2.1. */
+const POLICIES: readonly ({ prefix: IpPrefix } & AddressPolicy)[] = [
+  { prefix: IpPrefix.from('::1/128'), label: 0, precedence: 50 },
+  { prefix: IpPrefix.from('::/96'), label: 3, precedence: 1 },
+  { prefix: IpPrefix.from('2001::/32'), label: 5, precedence: 5 },
+  { prefix: IpPrefix.from('2002::/16'), label: 2, precedence: 30 },
+  { prefix: IpPrefix.from('3ffe::/16'), label: 12, precedence: 1 },
+  { prefix: IpPrefix.from('fec0::/10'), label: 11, precedence: 1 },
+  { prefix: IpPrefix.from('fc00::/7'), label: 13, precedence: 3 },
 ]
-const LABEL_IPV4 = 4
-const LABEL_DEFAULT = 1
+const POLICY_IPV4: AddressPolicy = { label: 4, precedence: 35 }
+const POLICY_DEFAULT: AddressPolicy = { label: 1, precedence: 40 }
 const LINK_SCOPE = 2
 const AUTOCONF_BITS = 64
 
-function labelOf(address: IpAddress): number {
-  if (address.family === 4) return LABEL_IPV4
-  for (const { prefix, label } of LABELS) if (prefix.contains(address)) return label
-  return LABEL_DEFAULT
+export function policyOf(address: IpAddress): AddressPolicy {
+  if (address.family === 4) return POLICY_IPV4
+  for (const policy of POLICIES) if (policy.prefix.contains(address)) return policy
+  return POLICY_DEFAULT
 }
 
 /**
@@ -61,9 +67,9 @@ function prefers(a: InterfaceAddress, b: InterfaceAddress, destination: IpAddres
   const early = prefersEarly(a, b, destination)
   if (early !== undefined) return early
   // Rule 6: the same label as the destination.
-  const label = labelOf(destination)
-  const matchA = labelOf(a.address) === label
-  if (matchA !== (labelOf(b.address) === label)) return matchA
+  const { label } = policyOf(destination)
+  const matchA = policyOf(a.address).label === label
+  if (matchA !== (policyOf(b.address).label === label)) return matchA
   // Rule 8: the longest prefix in common.
   return common(a, destination) > common(b, destination)
 }

@@ -35,4 +35,8 @@ export interface HostOptions extends HostLink {
   name?: string
   /** How initial sequence numbers are chosen. Default hashed (RFC 6528). */
   isn?: IsnChoice
+  /** Name servers, as dns.setServers() takes them. Default: none. */
+  nameServers?: readonly string[]
+  /** Names that need no server: a file in the format of /etc/hosts. Default: none. */
+  hostsFile?: string
 }

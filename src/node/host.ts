@@ -1,6 +1,7 @@
 // A host in real time: a stack, its links to the world, the driver between them, and a capture if wanted. What
 // `hourglass up`, `ping` and `trace` run, and what a program uses that wants a host of its own.
 
+import type { LookupFunction } from 'node:net'
 import { PcapngWriter } from '../capture/pcapng-writer.ts'
 import type { Interface } from '../ip/interface.ts'
 import { Cable } from '../link/cable.ts'
@@ -12,11 +13,15 @@ import { earlier, type Machine, type Micros } from '../time.ts'
 import { type IpAddress, IpPrefix } from '../wire/address.ts'
 import { CaptureFile } from './capture-file.ts'
 import { BatchClock } from './clock.ts'
+import { type DgramModule, makeDgram } from './dgram/dgram.ts'
+import type { Lookup } from './dgram/socket-state.ts'
+import { type DnsModule, makeDns } from './dns/dns.ts'
 import { Driver } from './driver.ts'
 import { isnOf } from './epoch-file.ts'
 import { carriesIpv6, checkLink } from './host-check.ts'
 import type { HostLink, HostOptions } from './host-options.ts'
 import { makeNet, type Net } from './net/net.ts'
+import { nodeHost } from './node-host.ts'
 import { openLink } from './open-link.ts'
 import { CryptoRandom } from './random.ts'
 import { configureSystemSide } from './system-side.ts'
@@ -42,6 +47,9 @@ export class Host {
   private failureListener: ((error: Error) => void) | null = null
   private readonly untold: Error[] = []
   private ownNet: Net | null = null
+  private readonly options: HostOptions
+  private dgramModule: DgramModule | null = null
+  private dnsModule: DnsModule | null = null
   private closed = false
 
   /** Opens the link and brings the host up. Throws UsageError, EnvironmentError, NetError. */
@@ -58,6 +66,7 @@ export class Host {
   }
 
   private constructor(options: HostOptions) {
+    this.options = options
     this.clock = new BatchClock()
     this.clock.advance()
     this.random = new CryptoRandom()
@@ -87,10 +96,24 @@ export class Host {
     if (listener !== null) for (const error of this.untold.splice(0)) listener(error)
   }
 
-  /** node:net over this host. */
+  /** node:net over this host; names are those of its dns. */
   get net(): Net {
-    this.ownNet ??= makeNet(this.stack)
+    const lookup = (...given: Parameters<LookupFunction>): void => void this.dns.lookup(...given)
+    this.ownNet ??= makeNet(this.stack, { lookup })
     return this.ownNet
+  }
+
+  /** node:dgram over this host. */
+  get dgram(): DgramModule {
+    this.dgramModule ??= makeDgram(nodeHost(this.stack), () => this.dns.lookup as unknown as Lookup)
+    return this.dgramModule
+  }
+
+  /** node:dns over this host. */
+  get dns(): DnsModule {
+    const { nameServers: servers = [], hostsFile } = this.options
+    this.dnsModule ??= makeDns(nodeHost(this.stack), { servers, ...(hostsFile === undefined ? {} : { hostsFile }) })
+    return this.dnsModule
   }
 
   /** The first link's. */

@@ -7,7 +7,7 @@ import { getSystemErrorMap, inspect } from 'node:util'
 type ErrorClass = new (message: string) => Error
 
 /** libuv's numbers for what errno(3) does not have. */
-const RESOLVER_ERRNO: Readonly<Record<string, number>> = { ENOTFOUND: -3008, EAI_AGAIN: -3001, EAI_MEMORY: -3006 }
+const RESOLVER_ERRNO: Readonly<Record<string, number>> = { ENOTFOUND: -3008, EAI_AGAIN: -3001 }
 const SHOWN_VALUE = 128
 const SHOWN_TYPE = 28
 
@@ -123,11 +123,11 @@ export interface DnsError extends NodeJS.ErrnoException {
   hostname?: string
 }
 
-/** `queryA ENOTFOUND name`: a question about a name has no answer. */
-export function dnsError(code: string, syscall: string, hostname: string): DnsError {
+/** `queryA ENOTFOUND name`: a question about a name has no answer. What c-ares says has no number. */
+export function dnsError(code: string, syscall: string, hostname: string, errno?: number): DnsError {
   const error = new Error(`${syscall} ${code}${hostname ? ` ${hostname}` : ''}`) as DnsError
   Error.captureStackTrace(error, dnsError)
-  error.errno = errnoOf(syscall.startsWith('get') ? code : '')
+  error.errno = errno
   error.code = code
   error.syscall = syscall
   if (hostname) error.hostname = hostname

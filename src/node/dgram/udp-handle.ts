@@ -5,9 +5,10 @@ import type { NetErrorCode } from '../../errors.ts'
 import { NetError } from '../../errors.ts'
 import { type Datagram, type SendTo, UdpSocket } from '../../socket/udp-socket.ts'
 import type { Stack } from '../../stack.ts'
-import { anyAddress, type Family, IpAddress, LOOPBACK4, LOOPBACK6 } from '../../wire/address.ts'
+import { anyAddress, type Family, type IpAddress, LOOPBACK4, LOOPBACK6 } from '../../wire/address.ts'
 import type { Hold, KeepAlive } from '../keep-alive.ts'
 import type { NodeHost } from '../node-host.ts'
+import { parseZoned, type ZonedAddress } from '../zoned-address.ts'
 
 export interface RemoteInfo {
   address: string
@@ -21,12 +22,6 @@ export type SocketAddressInfo = Omit<RemoteInfo, 'size'>
 export interface BindFlags {
   readonly reuseAddress: boolean
   readonly v6Only: boolean
-}
-
-/** An address as a program writes it, `%zone` resolved. */
-interface Parsed {
-  readonly address: IpAddress
-  readonly interfaceIndex: number
 }
 
 /** net.core.rmem_max and wmem_max; what is set is doubled, as the kernel charges its own overhead to it. */
@@ -144,7 +139,7 @@ export class UdpHandle {
   }
 
   setMulticastInterface(text: string): string | null {
-    const parsed = parseAddress(text, this.stack)
+    const parsed = parseZoned(text, this.stack)
     if (parsed === null) return 'EINVAL'
     if (this.udp === null) return 'EBADF'
     const { address } = parsed
@@ -251,7 +246,7 @@ export class UdpHandle {
     on: string | undefined,
     act: (udp: UdpSocket, group: IpAddress, interfaceIndex: number) => void,
   ): string | null {
-    const group = parseAddress(String(text), this.stack)
+    const group = parseZoned(String(text), this.stack)
     if (group === null) return 'EINVAL'
     const failed = this.deferredBind()
     if (failed !== null) return failed
@@ -268,7 +263,7 @@ export class UdpHandle {
     on: string | undefined,
     act: (udp: UdpSocket, group: IpAddress, interfaceIndex: number, source: IpAddress) => void,
   ): string | null {
-    const from = parseAddress(source, this.stack)
+    const from = parseZoned(source, this.stack)
     if (from === null) return 'EINVAL'
     return this.withGroup(group, on, (udp, address, index) => {
       if (address.family !== from.address.family) throw new NetError('EINVAL', `${address} from ${from.address}`)
@@ -277,9 +272,9 @@ export class UdpHandle {
   }
 
   /** The interface that a membership is for, or the code of the error. */
-  private groupInterface(group: Parsed, on: string | undefined): number | string {
+  private groupInterface(group: ZonedAddress, on: string | undefined): number | string {
     if (!group.address.isMulticast) return 'EINVAL'
-    const wanted = on === undefined || on === null ? null : parseAddress(String(on), this.stack)
+    const wanted = on === undefined || on === null ? null : parseZoned(String(on), this.stack)
     if (wanted === null && on !== undefined && on !== null) return 'EINVAL'
     const { family } = group.address
     if (wanted !== null && wanted.address.family !== family) return 'EINVAL'
@@ -292,8 +287,8 @@ export class UdpHandle {
     return typeof way === 'string' ? 'ENODEV' : way.interfaceIndex
   }
 
-  private parse(text: string): Parsed | null {
-    const parsed = parseAddress(text, this.stack)
+  private parse(text: string): ZonedAddress | null {
+    const parsed = parseZoned(text, this.stack)
     return parsed === null || parsed.address.family !== this.family ? null : parsed
   }
 
@@ -347,16 +342,6 @@ export class UdpHandle {
     const from = this.info(source, sourcePort, interfaceIndex)
     this.onMessage?.(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), { ...from, size: bytes.length })
   }
-}
-
-/** What the text names, of either family; null: nothing. A zone that no interface has is none. */
-function parseAddress(text: string, stack: Stack): Parsed | null {
-  const percent = text.indexOf('%')
-  const address = IpAddress.parse(percent < 0 ? text : text.slice(0, percent))
-  if (address === null || (percent >= 0 && address.family === 4)) return null
-  const zone = percent < 0 ? '' : text.slice(percent + 1)
-  const index = stack.interfaces.byName(zone)?.index ?? (/^\d+$/.test(zone) ? Number(zone) : 0)
-  return { address, interfaceIndex: stack.interfaces.byIndex(index) === undefined ? 0 : index }
 }
 
 /** The code of what `act` throws; null: it went well. */

@@ -2,7 +2,7 @@
 
 import type { LookupFunction } from 'node:net'
 import { isIP } from 'node:net'
-import { dnsError } from '../node-errors.ts'
+import { dnsError, errnoOf } from '../node-errors.ts'
 
 interface Found {
   address: string
@@ -20,7 +20,8 @@ export const lookupLocally: LookupFunction = (hostname, options, callback) => {
   const found = find(hostname, Number(options.family ?? 0))
   const [first] = found
   process.nextTick(() => {
-    if (first === undefined) callback(dnsError('ENOTFOUND', 'getaddrinfo', hostname), options.all ? [] : '')
+    if (first === undefined)
+      callback(dnsError('ENOTFOUND', 'getaddrinfo', hostname, errnoOf('ENOTFOUND')), options.all ? [] : '')
     else if (options.all) callback(null, [...found])
     else callback(null, first.address, first.family)
   })
