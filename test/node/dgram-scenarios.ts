@@ -91,10 +91,15 @@ const lifecycle: Scenario = async (dgram, trace) => {
   b.send('one', port, '127.0.0.1', (...result) => trace.note('sent one', result))
   b.send(['t', Buffer.from('w'), new Uint8Array([111])], port, (...result) => trace.note('sent two', result))
   b.send('xxthreexx', 2, 5, port, '127.0.0.1', (...result) => trace.note('sent three', result))
-  b.send([], port, 'localhost', (...result) => trace.note('sent none', result))
   trace.note('queued')
   await once(a, 'message')
-  while (trace.lines.filter((line) => line.startsWith('a:message')).length < 4) await tick()
+  const heard = async (count: number): Promise<void> => {
+    while (trace.lines.filter((line) => line.startsWith('a:message')).length < count) await tick()
+  }
+  await heard(3)
+  // By itself: how long a name takes to be found is the system's affair.
+  b.send([], port, 'localhost', (...result) => trace.note('sent none', result))
+  await heard(4)
   trace.attempt('address of b', () => ({ ...b.address(), port: 0 }))
   trace.attempt('queue', () => [b.getSendQueueCount(), b.getSendQueueSize()])
   trace.attempt('close', () => a.close(() => trace.note('close callback')))
