@@ -2,6 +2,10 @@
 
 import dgram from 'node:dgram'
 import dns from 'node:dns'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeDgram } from '../../src/node/dgram/dgram.ts'
 import { makeDns } from '../../src/node/dns/dns.ts'
@@ -33,4 +37,28 @@ describe('Node’s dns and ours', () => {
     expect(parts.keepAlive.holding).toBe(0)
     expect(host.stack.udp.list()).toEqual([])
   })
+})
+
+test('a host’s net and dgram find names by its own dns, from the file that it was given', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hourglass-'))
+  const hostsFile = join(folder, 'hosts')
+  writeFileSync(hostsFile, '127.0.0.1 me.test\n')
+  const named = await Host.open({ link: 'mem', hostsFile })
+  try {
+    const server = named.net.createServer((socket) => socket.end('by name')).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    const client = named.net.connect(port, 'me.test')
+    expect(String((await once(client, 'data'))[0])).toBe('by name')
+    const failed = named.net.connect(port, 'you.test')
+    expect((await once(failed, 'error'))[0]).toMatchObject({ code: 'ENOTFOUND', syscall: 'getaddrinfo', errno: -3_008 })
+    const socket = named.dgram.createSocket('udp4').bind(0, 'me.test')
+    await once(socket, 'listening')
+    expect(socket.address().address).toBe('127.0.0.1')
+    await once(socket.close(), 'close')
+    await once(server.close(), 'close')
+  } finally {
+    await named.close()
+    rmSync(folder, { recursive: true })
+  }
 })
