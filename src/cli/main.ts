@@ -12,6 +12,7 @@ import { ncCommand } from './nc.ts'
 import { nstatCommand } from './nstat.ts'
 import { EXIT_OK, EXIT_USAGE, flushOutput, outputFailed, printBytes, report } from './output.ts'
 import { pingCommand } from './ping.ts'
+import { runCommand } from './run.ts'
 import { ssCommand } from './ss.ts'
 import { traceCommand } from './trace.ts'
 import { upCommand } from './up.ts'
@@ -48,6 +49,7 @@ async function main(words: readonly string[]): Promise<number> {
   pingCommand(program, end)
   traceCommand(program, end)
   ncCommand(program, end)
+  runCommand(program, end)
   ssCommand(program, end)
   ipCommand(program, end)
   nstatCommand(program, end)

@@ -37,6 +37,8 @@ export interface HostOptions extends HostLink {
   isn?: IsnChoice
   /** Name servers, as dns.setServers() takes them. Default: none. */
   nameServers?: readonly string[]
-  /** Names that need no server: a file in the format of /etc/hosts. Default: none. */
+  /** Names that need no server: lines in the format of /etc/hosts. */
+  hosts?: string
+  /** The same in a file, read where `hosts` is not given. Default: none. */
   hostsFile?: string
 }

@@ -111,8 +111,12 @@ export class Host {
 
   /** node:dns over this host. */
   get dns(): DnsModule {
-    const { nameServers: servers = [], hostsFile } = this.options
-    this.dnsModule ??= makeDns(nodeHost(this.stack), { servers, ...(hostsFile === undefined ? {} : { hostsFile }) })
+    const { nameServers: servers = [], hosts, hostsFile } = this.options
+    this.dnsModule ??= makeDns(nodeHost(this.stack), {
+      servers,
+      ...(hosts === undefined ? {} : { hosts }),
+      ...(hostsFile === undefined ? {} : { hostsFile }),
+    })
     return this.dnsModule
   }
 

@@ -23,7 +23,7 @@ const folder = mkdtempSync(join(tmpdir(), 'hourglass-cli-'))
 const inFolder = (name: string): string => join(folder, name)
 const GOLDEN = 'captures/ping4.pcapng'
 const MEM = '--link mem --address 10.0.0.1/24'
-const VERBS = ['demo', 'up', 'ping', 'trace', 'nc', 'ss', 'ip', 'nstat', 'dump', 'drill', 'doctor']
+const VERBS = ['demo', 'up', 'ping', 'trace', 'nc', 'run', 'ss', 'ip', 'nstat', 'dump', 'drill', 'doctor']
 const version = (JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version
 afterAll(() => rmSync(folder, { recursive: true }))
 

@@ -1,0 +1,27 @@
+// `hourglass/net`: node:net over the host of this process (process-host.ts), which is opened when this is imported.
+
+import type { Net } from '../net/net.ts'
+import { processHost } from '../process-host.ts'
+
+const host = await processHost()
+const net: Net = host.net
+
+export default net
+export const {
+  BlockList,
+  Server,
+  Socket,
+  SocketAddress,
+  Stream,
+  _normalizeArgs,
+  connect,
+  createConnection,
+  createServer,
+  getDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  isIP,
+  isIPv4,
+  isIPv6,
+  setDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamilyAttemptTimeout,
+}: Net = net

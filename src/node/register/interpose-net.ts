@@ -1,0 +1,266 @@
+// A program's node:net over our host. Only two methods of Node's are replaced: Socket.prototype.connect and
+// Server.prototype.listen. Whoever calls them, http and fetch too, gets a socket of ours inside the one it has; and as
+// no constructor changes, pipes and terminals stay what they are.
+
+import { EventEmitter } from 'node:events'
+import { Server, Socket } from 'node:net'
+import { asNormalized } from '../net/arguments.ts'
+import type { Net } from '../net/net.ts'
+import type { NetServer } from '../net/server.ts'
+import type { NetSocket } from '../net/socket.ts'
+
+/** Which destinations are our host's; the others stay the system's. */
+export type IsOurs = (host: string | undefined) => boolean
+
+type Methods<Of> = Record<string, PropertyDescriptor & ThisType<Of>>
+
+const systemConnect = Socket.prototype.connect as (this: Socket, ...args: unknown[]) => Socket
+const systemListen = Server.prototype.listen as (this: Server, ...args: unknown[]) => Server
+
+/** Sends connections to what is ours, and servers, to the host of `net`. */
+export function interposeNet(net: Net, isOurs: IsOurs): void {
+  Socket.prototype.connect = function connect(this: Socket, ...args: unknown[]): Socket {
+    const [options, callback] = asNormalized(args)
+    if (!isTcp(options) || !isOurs(options.host as string | undefined)) return systemConnect.apply(this, args)
+    return mount(this, net, options, callback as (() => void) | null)
+  } as typeof Socket.prototype.connect
+  Server.prototype.listen = function listen(this: Server, ...args: unknown[]): Server {
+    const [options] = asNormalized(args)
+    const isPlain = args.length === 0 || typeof args[0] === 'function' || isTcp(options)
+    if (!isPlain || !isOurs(options.host as string | undefined)) return systemListen.apply(this, args)
+    return listenOn(this, net, args)
+  } as typeof Server.prototype.listen
+}
+
+/** Not a Unix socket, a descriptor or a handle. */
+function isTcp(options: Readonly<Record<string, unknown>>): boolean {
+  if (options.path !== undefined && options.path !== null) return false
+  const { fd, handle, _handle } = options
+  return !(typeof fd === 'number' && fd >= 0) && !isObject(handle) && !isObject(_handle)
+}
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+
+/** The events of ours that the program hears from its own. */
+const TOLD = ['lookup', 'connectionAttempt', 'connectionAttemptFailed', 'connectionAttemptTimeout'] as const
+/** What is read from ours. */
+const READ = [
+  'bytesRead',
+  'bytesWritten',
+  '_bytesDispatched',
+  'localAddress',
+  'localPort',
+  'localFamily',
+  'remoteAddress',
+  'remotePort',
+  'remoteFamily',
+  'pending',
+  'autoSelectFamilyAttemptedAddresses',
+] as const
+
+/** A socket of Node's without a handle becomes the outside of one of ours. */
+function mount(
+  outer: Socket,
+  net: Net,
+  options: Readonly<Record<string, unknown>>,
+  callback: (() => void) | null,
+): Socket {
+  const { signal: _, ...rest } = options
+  // The outer one ends when the program says so, by its own allowHalfOpen.
+  const inner = new net.Socket({ ...rest, allowHalfOpen: true })
+  Object.defineProperties(outer, methodsOver(inner))
+  for (const name of READ) {
+    Object.defineProperty(outer, name, { get: () => inner[name], configurable: true, enumerable: true })
+  }
+  for (const event of TOLD) inner.on(event, (...args: unknown[]) => outer.emit(event, ...args))
+  if (callback !== null) outer.once('connect', callback)
+  Object.assign(outer, { connecting: true })
+  inner.once('connect', () => {
+    Object.assign(outer, { connecting: false })
+    outer.emit('connect')
+    outer.emit('ready')
+    if (!outer.isPaused()) outer.read(0)
+  })
+  inner.on('data', (chunk: Buffer) => {
+    touch(outer)
+    if (!outer.push(chunk)) inner.pause()
+  })
+  inner.on('end', () => {
+    outer.push(null)
+    // The end is to be noticed even where nobody reads.
+    outer.read(0)
+  })
+  inner.on('error', (error) => outer.destroy(error))
+  inner.on('close', () => {
+    if (!outer.destroyed) outer.destroy()
+  })
+  // Nothing flows before the program reads.
+  inner.pause()
+  inner.connect(asNormalized([{ ...rest, signal: undefined }]))
+  return outer
+}
+
+type Done = (error?: Error | null) => void
+
+interface Piece {
+  readonly chunk: Buffer | string
+  readonly encoding: BufferEncoding
+}
+
+const bytesOf = ({ chunk, encoding }: Piece): Buffer =>
+  typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+
+function methodsOver(inner: NetSocket): Methods<Socket> {
+  let hadError = false
+  const methods: Record<string, (this: Socket, ...args: never[]) => unknown> & ThisType<Socket> = {
+    _read() {
+      inner.resume()
+    },
+    _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done) {
+      touch(this)
+      inner.write(bytesOf({ chunk, encoding }), done)
+    },
+    _writev(pieces: Piece[], done: Done) {
+      touch(this)
+      inner.write(Buffer.concat(pieces.map(bytesOf)), done)
+    },
+    _final(done: Done) {
+      inner.end(() => done())
+    },
+    _destroy(error: Error | null, done: Done) {
+      inner.destroy()
+      hadError = error !== null
+      Socket.prototype._destroy.call(this, error, done)
+    },
+    // Node closes a socket without a handle in fewer words than one with it.
+    emit(event: string, ...words: unknown[]) {
+      const told: [string, ...unknown[]] = event === 'close' ? [event, hadError] : [event, ...words]
+      return EventEmitter.prototype.emit.apply(this, told)
+    },
+    resetAndDestroy() {
+      inner.resetAndDestroy()
+      return this.destroy()
+    },
+    address: () => inner.address(),
+    setNoDelay(...args: [boolean?]) {
+      inner.setNoDelay(...args)
+      return this
+    },
+    setKeepAlive(...args: [boolean?, number?]) {
+      inner.setKeepAlive(...args)
+      return this
+    },
+    ref() {
+      inner.ref()
+      return this
+    },
+    unref() {
+      inner.unref()
+      return this
+    },
+  }
+  const descriptors: Methods<Socket> = {}
+  for (const [name, value] of Object.entries(methods)) descriptors[name] = { value, writable: true, configurable: true }
+  return descriptors
+}
+
+/** Its time-out begins anew. */
+const touch = (socket: Socket): void => (socket as unknown as { _unrefTimer(): void })._unrefTimer()
+
+/** What Node's Server keeps, and its own methods use. */
+interface ServerInside {
+  _handle: object | null
+  _connections: number
+  _unref: boolean
+  allowHalfOpen: boolean
+  pauseOnConnect: boolean
+  noDelay: boolean
+  keepAlive: boolean
+  /** Seconds. */
+  keepAliveInitialDelay: number
+  highWaterMark?: number
+  _emitCloseIfDrained(): void
+}
+
+const MILLIS_PER_SECOND = 1_000
+
+/** A server of Node's listens on our host: its handle is a server of ours. */
+function listenOn(server: Server, net: Net, args: readonly unknown[]): Server {
+  const outer = server as unknown as Server & ServerInside
+  // Node's own method refuses a second listen in its words.
+  if (outer._handle !== null) return systemListen.apply(server, [...args])
+  const inner = net.createServer({
+    allowHalfOpen: outer.allowHalfOpen,
+    pauseOnConnect: outer.pauseOnConnect,
+    noDelay: outer.noDelay,
+    keepAlive: outer.keepAlive,
+    keepAliveInitialDelay: outer.keepAliveInitialDelay * MILLIS_PER_SECOND,
+    ...(outer.highWaterMark === undefined ? {} : { highWaterMark: outer.highWaterMark }),
+  })
+  // One count of connections, and one limit: the program's.
+  Object.defineProperties(inner, {
+    _connections: {
+      get: () => outer._connections,
+      set: (count: number) => {
+        outer._connections = count
+      },
+    },
+    maxConnections: { get: () => outer.maxConnections },
+  })
+  inner.on('listening', () => outer.emit('listening'))
+  inner.on('drop', (data) => outer.emit('drop', data))
+  inner.on('error', (error) => {
+    if (outer._handle === handle && !inner.listening) outer._handle = null
+    outer.emit('error', error)
+  })
+  inner.on('connection', (socket) => {
+    socket.server = outer
+    socket._server = outer
+    outer.emit('connection', socket as unknown as Socket)
+  })
+  const handle = handleOver(inner)
+  const [options, callback] = asNormalized(args)
+  if (callback !== null) outer.once('listening', callback as () => void)
+  const { signal } = options as { signal?: AbortSignal }
+  if (signal !== undefined) closeOnAbort(outer, signal)
+  const words = args.filter((word) => typeof word !== 'function')
+  const first = words[0]
+  if (isObject(first) && !Array.isArray(first)) words[0] = { ...(first as object), signal: undefined }
+  outer._handle = handle
+  try {
+    inner.listen(...words)
+  } catch (error) {
+    outer._handle = null
+    throw error
+  }
+  if (outer._unref) inner.unref()
+  return server
+}
+
+function closeOnAbort(server: Server, signal: AbortSignal): void {
+  const close = (): void => {
+    server.close()
+  }
+  if (signal.aborted) process.nextTick(close)
+  else {
+    signal.addEventListener('abort', close, { once: true })
+    server.once('close', () => signal.removeEventListener('abort', close))
+  }
+}
+
+/** What Node's Server asks of a handle. */
+function handleOver(inner: NetServer): object {
+  return {
+    close: () => {
+      inner.close()
+    },
+    ref: () => inner.ref(),
+    unref: () => inner.unref(),
+    hasRef: () => inner._handle !== null && !inner._unref,
+    getsockname: (out: object): number => {
+      Object.assign(out, inner.address())
+      return 0
+    },
+    getAsyncId: () => 0,
+  }
+}

@@ -1,0 +1,51 @@
+// TLS to what is ours: tls.connect opens a connection of our own and encrypts over that. https, http2 and fetch go
+// through it. Servers need nothing: TLS takes what a listening net.Server hands out.
+
+import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
+import type { ConnectOptions } from '../net/connect.ts'
+import type { Net } from '../net/net.ts'
+import type { IsOurs } from './interpose-net.ts'
+
+type Listener = () => void
+
+const systemConnect = tls.connect as (options: ConnectionOptions, listener?: Listener) => TLSSocket
+
+/** The program must see the change: module.syncBuiltinESMExports() is the caller's. */
+export function interposeTls(net: Net, isOurs: IsOurs): void {
+  const connect = (...args: unknown[]): TLSSocket => {
+    const { listener, options } = normalized(args)
+    const isElsewhere = options.socket !== undefined || typeof options.path === 'string' || !isOurs(options.host)
+    if (isElsewhere) return systemConnect(options, listener)
+    const { ALPNProtocols: _, signal, timeout, ...rest } = options as ConnectionOptions & { signal?: AbortSignal }
+    const socket = net.connect({ ...rest, allowHalfOpen: false } as ConnectOptions)
+    const host = options.host ?? 'localhost'
+    const secured = systemConnect({ ...options, host, socket: socket as never }, listener)
+    if (timeout) secured.setTimeout(timeout)
+    if (signal !== undefined) destroyOnAbort(secured, signal)
+    return secured
+  }
+  tls.connect = connect as typeof tls.connect
+}
+
+/** `(options[, cb])` or `(port[, host][, options][, cb])`, as tls.connect has it. */
+function normalized(args: readonly unknown[]): { options: ConnectionOptions; listener: Listener | undefined } {
+  const listener = args.find((one) => typeof one === 'function') as Listener | undefined
+  const [first] = args
+  if (typeof first === 'object' && first !== null) return { options: { ...first }, listener }
+  const given = args.slice(1).find((one) => typeof one === 'object' && one !== null) as ConnectionOptions | undefined
+  const isPath = typeof first === 'string' && !/^\d+$/.test(first)
+  const host = typeof args[1] === 'string' ? { host: args[1] } : {}
+  const where = isPath ? { path: first } : { port: Number(first), ...host }
+  return { options: { ...where, ...given }, listener }
+}
+
+function destroyOnAbort(socket: TLSSocket, signal: AbortSignal): void {
+  const destroy = (): void => {
+    socket.destroy(Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' }))
+  }
+  if (signal.aborted) process.nextTick(destroy)
+  else {
+    signal.addEventListener('abort', destroy, { once: true })
+    socket.once('close', () => signal.removeEventListener('abort', destroy))
+  }
+}
