@@ -83,8 +83,11 @@ export function connectSocket(socket: SocketParts, args: readonly unknown[]): vo
 function connectPath(socket: SocketParts, path: string): void {
   const handle = SystemHandle.connect(socket[STATE].net.host, path, (code) => {
     if (socket.destroyed) return
-    if (code === null) connected(socket)
-    else socket.destroy(hostPortError(code, 'connect', path, undefined))
+    if (code === null) return connected(socket)
+    const error = hostPortError(code, 'connect', path, undefined)
+    socket.connecting = false
+    socket.emit('connectionAttemptFailed', path, undefined, undefined, error)
+    socket.destroy(error)
   })
   socket[STATE].attach(handle)
   socket.emit('connectionAttempt', path, undefined, undefined)

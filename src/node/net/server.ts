@@ -291,7 +291,7 @@ function dropped(local: Endpoint | null, remote: Endpoint | null): Record<string
 export function constructServer(server: NetServer, net: ServerContext, given: unknown, listener: unknown): void {
   ;(EventEmitter as unknown as (this: EventEmitter) => void).call(server)
   if (typeof given !== 'function' && typeof given !== 'object' && given !== undefined) {
-    throw invalidArgType('options', 'an instance of Object', given)
+    throw invalidArgType('options', 'of type object', given)
   }
   const onConnection = typeof given === 'function' ? given : listener
   if (typeof onConnection === 'function') server.on('connection', onConnection as ConnectionListener)
