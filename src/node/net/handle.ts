@@ -16,6 +16,8 @@ export interface HandleOwner {
   onHandleError(code: string): void
   /** A write that was 'pending' is done; null: well. */
   onHandleWritten(code: string | null): void
+  /** The host went away, by the program's own wish. */
+  onHandleGone(): void
 }
 
 /** null: done; 'pending': onHandleWritten follows; else a code of errno(3). */
@@ -184,6 +186,8 @@ function runClosings(): void {
 /** What a Server needs of whatever listens. */
 export interface ListenHandle {
   onAccept: ((handle: StreamHandle) => void) | null
+  /** The host went away. */
+  onGone: (() => void) | null
   getsockname(): Endpoint | null
   close(): void
   ref(): void

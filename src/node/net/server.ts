@@ -164,6 +164,7 @@ export class NetServer extends EventEmitter {
       return
     }
     handle.onAccept = (accepted) => this.accept(accepted)
+    handle.onGone = () => this.close()
     this.began(handle, `${address === null ? 6 : family}:${where}:${port}`)
   }
 

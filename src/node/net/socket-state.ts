@@ -110,6 +110,10 @@ export class SocketState implements HandleOwner {
     this.socket.destroy(errnoError(code, 'read'))
   }
 
+  onHandleGone(): void {
+    this.socket.destroy()
+  }
+
   onHandleWritten(code: string | null): void {
     const { socket, written } = this
     this.written = null

@@ -8,6 +8,7 @@ import { SystemHandle } from './system-handle.ts'
 
 export class SystemListener implements ListenHandle {
   onAccept: ((handle: StreamHandle) => void) | null = null
+  onGone: (() => void) | null = null
   onError: ((error: Error) => void) | null = null
   private readonly inner: system.Server
   private readonly where: Readonly<Record<string, unknown>>

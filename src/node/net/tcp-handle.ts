@@ -10,9 +10,10 @@ import type { ConnectionOptions } from '../../tcp/connection-options.ts'
 import type { Listener } from '../../tcp/listener.ts'
 import { connect, letGo, listen, setOptions, shutdownWrite, unlisten } from '../../tcp/open.ts'
 import { seconds } from '../../time.ts'
-import { anyAddress, type Family, IpAddress, LOOPBACK4, LOOPBACK6 } from '../../wire/address.ts'
+import { anyAddress, type Family, type IpAddress } from '../../wire/address.ts'
 import type { NodeHost } from '../node-host.ts'
 import { type Endpoint, type HandleOwner, type StreamHandle, Turns, type WriteOutcome } from './handle.ts'
+import { destinationOf, isListening, type Place, placeOf } from './place.ts'
 import { ReadBuffers } from './read-buffers.ts'
 
 /** libuv reads so often before others get their turn. */
@@ -20,19 +21,15 @@ const MOST_READS = 32
 /** libuv's keep-alive where a delay is given: a probe a second, ten of them. */
 const KEEP_ALIVE_INTERVAL = seconds(1)
 const KEEP_ALIVE_COUNT = 10
+/** How the stack ends connections that are not ended in order and by no peer: Stack.close. */
+const GONE = 'ECONNABORTED' satisfies NetErrorCode
 const TRAFFIC_CLASS_LIMIT = 255
-
-/** Where a socket is bound or wants to go: the interface is that of an address with a zone, or 0. */
-interface Place {
-  readonly address: IpAddress
-  readonly port: number
-  readonly interfaceIndex: number
-}
 
 export class TcpHandle implements StreamHandle, ConnectionOwner {
   owner: HandleOwner | null = null
   /** A connection came, on a listening handle. */
   onAccept: ((handle: StreamHandle) => void) | null = null
+  onGone: (() => void) | null = null
   bytesRead = 0
   bytesWritten = 0
   reading = false
@@ -66,7 +63,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
 
   /** null, or EADDRNOTAVAIL, EINVAL. A port that is taken is told by listen(), or by getsockname(), as in libuv. */
   bind(text: string, port: number, family: Family, v6Only = false): string | null {
-    const address = this.parse(text, port)
+    const address = placeOf(this.host.stack, text, port)
     this.family = family
     if (address === null) return 'EINVAL'
     const { tcp } = this.host.stack
@@ -79,7 +76,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
 
   /** null: `done` will be told, else a code: it could not even begin. */
   connect(text: string, port: number, family: Family, done: (code: string | null) => void): string | null {
-    const place = this.parse(text, port)
+    const place = placeOf(this.host.stack, text, port)
     this.family = family
     if (place === null) return 'EINVAL'
     const { stack } = this.host
@@ -144,7 +141,8 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
 
   private acceptable(): void {
     const { listener } = this
-    if (listener === null || listener.closed) return this.turns.activate(false)
+    if (listener === null || this.closed) return
+    if (listener.closed) return this.turns.post(this, this.tellGone)
     for (; this.acceptsWaiting < listener.accepted.length; this.acceptsWaiting++) this.turns.post(this, this.accept)
   }
 
@@ -172,6 +170,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
 
   onClosed(error: NetErrorCode | null): void {
     this.failure = error
+    if (error === GONE) return this.turns.post(this, this.tellGone)
     if (this.onConnect !== null) return this.turns.post(this, this.tellConnected)
     this.wakeReader()
     if (this.pending !== null) this.turns.post(this, this.goOnWriting)
@@ -179,6 +178,12 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
 
   onReport(): void {
     // Node tells its programs nothing of this kind.
+  }
+
+  private tellGone(): void {
+    if (this.closed) return
+    if (this.listener !== null) this.onGone?.()
+    else this.owner?.onHandleGone()
   }
 
   private tellConnected(): void {
@@ -411,32 +416,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
   getAsyncId(): number {
     return this.turns.asyncId
   }
-
-  /** An address as a program writes it, perhaps with a zone; the unspecified one is this host, as in Linux. */
-  private parse(text: string, port: number): Place | null {
-    const [bare = '', zone] = text.split('%')
-    const parsed = IpAddress.parse(bare)
-    if (parsed === null) return null
-    const { interfaces } = this.host.stack
-    const on = zone === undefined ? undefined : (interfaces.byName(zone) ?? interfaces.byIndex(Number(zone)))
-    const address = parsed.isMapped4 ? parsed.unmapped() : parsed
-    return { address, port, interfaceIndex: on?.index ?? 0 }
-  }
 }
 
 /** The kernel binds the port first, and finds the address taken when it connects. */
 const takenFrom = (code: NetErrorCode): NetErrorCode => (code === 'EADDRINUSE' ? 'EADDRNOTAVAIL' : code)
-
-/** Whether a listener is there whose address would be the same. */
-function isListening(listeners: readonly Listener[] | undefined, address: IpAddress): boolean {
-  return (listeners ?? []).some((other) => {
-    if (other.family !== address.family) return false
-    return other.address.isUnspecified || address.isUnspecified || other.address.equals(address)
-  })
-}
-
-/** Where Linux goes when a program connects to the unspecified address: to this host. */
-function destinationOf(address: IpAddress): IpAddress {
-  if (!address.isUnspecified) return address
-  return address.family === 4 ? LOOPBACK4 : LOOPBACK6
-}
