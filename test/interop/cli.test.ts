@@ -41,13 +41,19 @@ describe.skipIf(!root || !needTool('tshark'))('hourglass up', () => {
         const { code, stdout, stderr } = await host.running.finished
         expect({ code, stderr }).toEqual({ code: 130, stderr: '' })
         const end = endOf(stdout)
-        expect(end).toMatchObject({ reason: 'interrupted', pagesInUse: 0, captureLosses: 0 })
+        expect(end).toMatchObject({ reason: 'interrupted', pagesInUse: 0 })
         expect((await namespace.run('ip link show hg0')).code).not.toBe(0)
         // tshark complains and fails where a capture is cut short.
         const requests = countPackets(capture, 'icmp.type == 8')
         expect(requests).toBeGreaterThan(50)
-        expect(requests).toBe(end.counters.IcmpInEchos)
-        expect(countPackets(capture, 'icmp.type == 0')).toBe(end.counters.IcmpOutEchoReps)
+        // A disk that is slower than the flood costs packets of the capture, each of them counted.
+        const { captureLosses, counters, link } = end
+        const packets = link.receivedPackets + link.sentPackets
+        expect(countPackets(capture, 'frame') + captureLosses).toBe(packets)
+        const left =
+          counters.IcmpInEchos! + counters.IcmpOutEchoReps! - requests - countPackets(capture, 'icmp.type == 0')
+        expect(left).toBeLessThanOrEqual(captureLosses)
+        expect(left).toBeGreaterThanOrEqual(0)
         flood.child.kill('SIGINT')
         await flood.finished
       }),

@@ -62,6 +62,7 @@ export interface EndEvent {
   readonly event: 'end'
   readonly reason: string
   readonly counters: Record<string, number>
+  readonly link: { readonly receivedPackets: number; readonly sentPackets: number }
   readonly pagesInUse: number
   readonly captureLosses: number
 }
