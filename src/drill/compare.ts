@@ -1,6 +1,7 @@
 // Whether a packet of the stack is the one that the script expects. The answer is a list of what differs, in words.
 
-import { PROTOCOL_TCP, PROTOCOL_UDP } from '../wire/ipv4.ts'
+import { ipv4HeaderLength, PROTOCOL_TCP, PROTOCOL_UDP } from '../wire/ipv4.ts'
+import { IPV6_HEADER } from '../wire/ipv6.ts'
 import type { Seq } from '../wire/sequence.ts'
 import {
   ACK,
@@ -14,6 +15,7 @@ import {
   tcpUrgentPointer,
   tcpWindow,
 } from '../wire/tcp.ts'
+import { UDP_HEADER } from '../wire/udp.ts'
 import type { Flow } from './flow.ts'
 import { codeNumber, icmpRest, typeNumber } from './icmp-names.ts'
 import type { Level } from './levels.ts'
@@ -21,6 +23,8 @@ import { flagsOf, hasGoodHeader, isIcmp, type LivePacket, payloadAt, payloadLeng
 import { flagsText, scriptAck, scriptSeq } from './notation.ts'
 import { optionLength } from './packet-parser.ts'
 import type { IcmpBody, IpInfo, ScriptOption, ScriptPacket, TcpBody } from './script.ts'
+
+const ICMP_HEADER = 8
 
 export interface CompareOptions {
   readonly level: Level
@@ -33,7 +37,7 @@ export interface CompareOptions {
 export function differences(packet: ScriptPacket, live: LivePacket, flow: Flow, options: CompareOptions): string[] {
   const { body } = packet
   const found: string[] = []
-  compareIp(packet.ip, live, found)
+  compareIp(packet.ip, live, flow, found)
   if (body.kind === 'icmp') return isIcmp(live) ? compareIcmp(body, live, flow, found) : ['it is no ICMP message']
   if (body.kind === 'udp') {
     if (live.protocol !== PROTOCOL_UDP) return ['it is no UDP datagram']
@@ -49,13 +53,16 @@ function same(found: string[], what: string, expected: number | string, seen: nu
   if (expected !== seen) found.push(`${what} ${expected} was expected, ${seen} seen`)
 }
 
-function compareIp(ip: IpInfo, live: LivePacket, found: string[]): void {
+function compareIp(ip: IpInfo, live: LivePacket, flow: Flow, found: string[]): void {
   if (!hasGoodHeader(live)) found.push('the IP header checksum is wrong')
   const ecn = live.trafficClass & 3
   if (ip.ecn === 'ect01') {
     if (ecn !== 1 && ecn !== 2) found.push(`ECN ect0 or ect1 was expected, ${ecn} seen`)
   } else if (ip.ecn !== undefined) same(found, 'ECN', ip.ecn, ecn)
   if (ip.tos !== undefined) same(found, 'tos', ip.tos, live.trafficClass)
+  if (ip.flowLabel !== undefined && !flow.hasLabel(ip.flowLabel, live.flowLabel)) {
+    found.push(`another flow label than the last time was seen, 0x${live.flowLabel.toString(16)}`)
+  }
   if (ip.ttl !== undefined) same(found, 'ttl', ip.ttl, live.ttl)
 }
 
@@ -66,7 +73,26 @@ function compareIcmp(body: IcmpBody, live: LivePacket, flow: Flow, found: string
   same(found, 'ICMP code', codeNumber(body.type, body.code, flow.family), view.getUint8(transportAt + 1))
   if (body.mtu !== null) same(found, 'mtu', icmpRest(body, flow.family), view.getUint32(transportAt + 4))
   if (body.id !== null) same(found, 'id', body.id, view.getUint16(transportAt + 4))
+  if (body.quote !== null) compareQuote(body.quote, live, flow, found)
   return found
+}
+
+/** What an error of the stack quotes: a packet of the script's. */
+function compareQuote(quote: NonNullable<IcmpBody['quote']>, live: LivePacket, flow: Flow, found: string[]): void {
+  const { view } = live.octets
+  const at = live.transportAt + ICMP_HEADER
+  if (quote.kind === 'raw') return same(found, 'the length quoted', quote.length, live.length - at)
+  const isV4 = flow.family === 4
+  const transportAt = at + (isV4 ? ipv4HeaderLength(view, at) : IPV6_HEADER)
+  same(
+    found,
+    'the protocol quoted',
+    quote.kind === 'tcp' ? PROTOCOL_TCP : PROTOCOL_UDP,
+    view.getUint8(at + (isV4 ? 9 : 6)),
+  )
+  if (quote.kind === 'tcp') {
+    same(found, 'the seq quoted', quote.seq, flow.remoteToScript(view.getInt32(transportAt + 4) as Seq))
+  } else same(found, 'the length quoted', quote.length + UDP_HEADER, view.getUint16(transportAt + 4))
 }
 
 function compareTcp(body: TcpBody, live: LivePacket, flow: Flow, options: CompareOptions, found: string[]): void {

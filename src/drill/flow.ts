@@ -33,6 +33,7 @@ export class Flow {
   connection: Connection | null = null
   private stampOffset: number | null = null
   private readonly stamps = new Map<number, number>()
+  private readonly labels = new Map<number, number>()
 
   constructor(fields: Pick<Flow, 'family' | 'protocol' | 'local' | 'remote' | 'localPort' | 'remotePort'>) {
     this.family = fields.family
@@ -76,6 +77,15 @@ export class Flow {
 
   localToScript(number: Seq): number {
     return seqDiff(number, this.localStart ?? seq(0)) >>> 0
+  }
+
+  /** Whether the label on the wire is the one that stands for the script's; the first one seen is. */
+  hasLabel(script: number, wire: number): boolean {
+    const known = this.labels.get(script)
+    if (known !== undefined) return known === wire
+    if ([...this.labels.values()].includes(wire)) return false
+    this.labels.set(script, wire)
+    return true
   }
 
   /** Remembers which time stamp on the wire the script's stands for. */

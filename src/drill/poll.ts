@@ -1,7 +1,8 @@
 // What poll() would say of a descriptor, as Linux does.
 
-import { canSend } from '../tcp/connection.ts'
+import { type Connection, canSend } from '../tcp/connection.ts'
 import { writeRoom } from '../tcp/open.ts'
+import { seqDiff } from '../wire/sequence.ts'
 import type { Descriptor, TcpDescriptor } from './descriptors.ts'
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from './values.ts'
 
@@ -29,6 +30,13 @@ function tcpEvents(descriptor: TcpDescriptor): number {
   if (isAtEnd) events |= POLLIN | POLLRDHUP
   if (connection.receiveQueue.available > 0) events |= POLLIN
   if (isOver || (isAtEnd && connection.sendQueue.finQueued)) events |= POLLHUP
-  if (isOver || !canSend(connection.state) || writeRoom(connection) > 0) events |= POLLOUT
+  if (isOver || !canSend(connection.state) || hasRoom(descriptor, connection)) events |= POLLOUT
   return events
+}
+
+/** TCP_NOTSENT_LOWAT: room is told of when less than that was not sent yet; all bits set: whenever there is some. */
+function hasRoom({ stored }: TcpDescriptor, connection: Connection): boolean {
+  const least = (stored.get('TCP_NOTSENT_LOWAT') ?? 0) >>> 0
+  const unsent = Math.max(0, seqDiff(connection.sendQueue.end, connection.snd.nxt))
+  return writeRoom(connection) > 0 && (least === 0 || unsent < least)
 }

@@ -14,7 +14,7 @@ export class Profile {
   congestionControl: 'cubic' | 'reno' = 'cubic'
 }
 
-/** Settings of Linux that change nothing that a script for this stack could see. */
+/** Settings of Linux without a counterpart: the stack does what it does, and a script that depends on another value fails. */
 const IGNORED = [
   'fack',
   'reordering',
@@ -23,7 +23,6 @@ const IGNORED = [
   'recovery',
   'tso_win_divisor',
   'min_tso_segs',
-  'slow_start_after_idle',
   'pacing_ss_ratio',
   'pacing_ca_ratio',
   'notsent_lowat',
@@ -55,6 +54,7 @@ net.ipv4.tcp_timestamps=1
 net.ipv4.tcp_syn_retries=5
 net.ipv4.tcp_synack_retries=5
 net.ipv4.tcp_sack=1
+net.ipv4.tcp_slow_start_after_idle=0
 net.ipv4.tcp_congestion_control=cubic`
 
 /** What a command line comes to before the stack is made. Throws NotRunError for one that would matter and is unknown. */
@@ -141,6 +141,9 @@ function tcpSetting(profile: Profile, name: string, value: string): void {
       return
     case 'challenge_ack_limit':
       config.challengeAcksPerSecond = number
+      return
+    case 'slow_start_after_idle':
+      config.slowStartAfterIdle = number !== 0
       return
     case 'keepalive_time':
       options.keepAliveIdle = seconds(number)

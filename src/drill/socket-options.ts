@@ -2,8 +2,13 @@
 // read back, so that scripts that set it in passing run.
 
 import type { Stack } from '../stack.ts'
+import type { CongestionControl } from '../tcp/congestion.ts'
+import { Cubic } from '../tcp/cubic.ts'
+import { NewReno } from '../tcp/newreno.ts'
+import { setOptions } from '../tcp/open.ts'
+import { QUICK_ACKS } from '../tcp/text.ts'
 import { armKeepAlive } from '../tcp/timers.ts'
-import { micros, millis, seconds } from '../time.ts'
+import { micros, millis, NEVER, seconds } from '../time.ts'
 import type { Descriptor, TcpDescriptor } from './descriptors.ts'
 import { NotRunError } from './script.ts'
 import { ERRNO } from './values.ts'
@@ -20,7 +25,6 @@ const STORED = [
   'SO_SNDTIMEO',
   'SO_TIMESTAMPING',
   'SO_LINGER',
-  'TCP_QUICKACK',
   'TCP_LINGER2',
   'TCP_NOTSENT_LOWAT',
   'TCP_SAVE_SYN',
@@ -41,6 +45,11 @@ const MISSING = [
   'TCP_WINDOW_CLAMP',
 ]
 
+const CONTROLS: ReadonlyMap<string, () => CongestionControl> = new Map<string, () => CongestionControl>([
+  ['cubic', () => new Cubic()],
+  ['reno', () => new NewReno()],
+])
+
 /** 0, or the number of an errno, negative. */
 export function setOption(stack: Stack, descriptor: Descriptor, name: string, value: number): number {
   if (MISSING.includes(name)) throw new NotRunError(`the socket option ${name}`)
@@ -57,6 +66,19 @@ export function setOption(stack: Stack, descriptor: Descriptor, name: string, va
   const code = setTcpOption(descriptor, name, value)
   apply(stack, descriptor)
   return code
+}
+
+/** TCP_CONGESTION by name; 0, or the number of an errno, negative. */
+export function setCongestion(stack: Stack, descriptor: Descriptor, name: string): number {
+  if (descriptor.kind === 'udp') return -ERRNO.ENOPROTOOPT!
+  const make = CONTROLS.get(name)
+  if (make === undefined) return -ERRNO.ENOENT!
+  descriptor.options.congestionControl = make
+  if (descriptor.listener !== null) descriptor.listener.options = { ...descriptor.options }
+  if (descriptor.connection !== null) {
+    setOptions(stack.tcp, descriptor.connection, { congestionControl: make }, stack.clock.now())
+  }
+  return 0
 }
 
 function setUdpOption(descriptor: Descriptor, name: string, value: number): number {
@@ -83,6 +105,14 @@ function setTcpOption(descriptor: TcpDescriptor, name: string, value: number): n
       return positive(value, () => (options.keepAliveInterval = seconds(value)))
     case 'TCP_KEEPCNT':
       return positive(value, () => (options.keepAliveCount = value))
+    case 'TCP_MAXSEG':
+      // Linux's bounds. The handshake is what it counts for.
+      if (value !== 0 && (value < 88 || value > 32_767)) return -ERRNO.EINVAL!
+      options.segmentLimit = value
+      return 0
+    case 'TCP_QUICKACK':
+      quickAck(descriptor, value !== 0)
+      return 0
     case 'TCP_USER_TIMEOUT':
       options.userTimeout = millis(value)
       return 0
@@ -103,6 +133,14 @@ function setTcpOption(descriptor: TcpDescriptor, name: string, value: number): n
     default:
       throw new NotRunError(`the socket option ${name}`)
   }
+}
+
+/** Acknowledge at once from now on, or not; and what waits already. */
+function quickAck({ connection, stored }: TcpDescriptor, on: boolean): void {
+  stored.set('TCP_QUICKACK', Number(on))
+  if (connection === null) return
+  connection.quickAcks = on ? QUICK_ACKS : 0
+  if (on && connection.timers.delayedAckAt !== NEVER) connection.ackNow = true
 }
 
 function positive(value: number, set: () => void): number {
@@ -169,7 +207,9 @@ function getTcpOption(descriptor: TcpDescriptor, name: string): number {
     case 'IPV6_TCLASS':
       return options.trafficClass
     case 'TCP_MAXSEG':
-      return connection?.snd.mss ?? 536
+      return connection?.snd.mss ?? (options.segmentLimit || 536)
+    case 'TCP_QUICKACK':
+      return descriptor.stored.get('TCP_QUICKACK') ?? 1
     case 'SO_ACCEPTCONN':
       return Number(descriptor.listener !== null)
     default:

@@ -11,8 +11,19 @@ import { type Addresses, Flow } from './flow.ts'
 import { receive, send, unreadBytes, unsentBytes } from './io-calls.ts'
 import { revents } from './poll.ts'
 import { type Call, type Expression, NotRunError } from './script.ts'
-import { getOption, setOption } from './socket-options.ts'
-import { AF_UNSPEC, ERRNO, nameOf, numberOf, O_NONBLOCK, O_RDWR, SOCK_DGRAM, SOCK_NONBLOCK } from './values.ts'
+import { getOption, setCongestion, setOption } from './socket-options.ts'
+import {
+  AF_UNSPEC,
+  ERRNO,
+  expectAddress,
+  nameOf,
+  numberOf,
+  O_NONBLOCK,
+  O_RDWR,
+  portOf,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+} from './values.ts'
 
 /** What a call returned; `wrong` tells of values it gave that are not those of the script. */
 export interface Outcome {
@@ -86,7 +97,7 @@ export class Sockets {
       case 'recv':
       case 'recvfrom':
       case 'recvmsg':
-        return () => orNull(receive(this.stack, descriptor, call))
+        return () => receive(this.stack, descriptor, call)
       case 'write':
       case 'writev':
       case 'send':
@@ -134,6 +145,7 @@ export class Sockets {
   }
 
   private bind(descriptor: Descriptor, args: readonly Expression[]): Outcome {
+    expectAddress(args[1], this.addresses.local)
     const port = portOf(args[1]) ?? this.addresses.bindPort
     descriptor.boundPort = port
     descriptor.flow.localPort = port
@@ -170,7 +182,7 @@ export class Sockets {
 
   private connector(descriptor: Descriptor, args: readonly Expression[]): Attempt {
     if (descriptor.kind === 'udp') return () => this.connectUdp(descriptor, args)
-    if (isUnspecified(args[1])) throw new NotRunError('connect() with AF_UNSPEC')
+    if (isUnspecified(args[1])) return () => this.disconnect(descriptor)
     let started = false
     return () => {
       const { connection } = descriptor
@@ -192,6 +204,7 @@ export class Sockets {
 
   private connectTcp(descriptor: TcpDescriptor, args: readonly Expression[]): void {
     const { flow } = descriptor
+    expectAddress(args[1], flow.remote)
     const remotePort = portOf(args[1]) ?? this.addresses.connectPort
     const connection = connect(
       this.stack.tcp,
@@ -204,7 +217,20 @@ export class Sockets {
     flow.connection = connection
   }
 
+  /** connect() to AF_UNSPEC: the socket is as new; the peer of a connection hears it by RST. */
+  private disconnect(descriptor: TcpDescriptor): Outcome {
+    const { connection, listener } = descriptor
+    const now = this.stack.clock.now()
+    if (listener !== null) unlisten(this.stack.tcp, listener, now)
+    if (connection !== null && connection.state !== 'CLOSED') this.stack.tcp.abort(connection, now)
+    descriptor.takeError()
+    descriptor.listener = null
+    descriptor.connection = null
+    return done(0)
+  }
+
   private connectUdp(descriptor: UdpDescriptor, args: readonly Expression[]): Outcome {
+    expectAddress(args[1], descriptor.flow.remote)
     const endpoint = descriptor.endpoint ?? this.stack.udp.bind({ family: this.addresses.family })
     descriptor.endpoint = endpoint
     endpoint.remoteAddress = descriptor.flow.remote
@@ -248,6 +274,9 @@ export class Sockets {
 
   private setsockopt(descriptor: Descriptor, args: readonly Expression[]): Outcome {
     const name = nameOf(args[2])
+    if (name === 'TCP_CONGESTION' && args[3]?.kind === 'string') {
+      return done(setCongestion(this.stack, descriptor, args[3].value))
+    }
     const value = setOption(this.stack, descriptor, name, optionValue(descriptor, name, args[3]))
     return { value, wrong: wrongLength(args, name === 'SO_LINGER' ? LINGER_BYTES : INT_BYTES) }
   }
@@ -326,11 +355,6 @@ function wrongLength(args: readonly Expression[], bytes: number): string | null 
   return (kind !== 'list' && kind !== 'record') || length === bytes
     ? null
     : `the option has ${bytes} bytes, not ${length}`
-}
-
-function portOf(expression: Expression | undefined): number | null {
-  if (expression?.kind !== 'record') return null
-  return numberOf(expression.fields.get('sin_port') ?? expression.fields.get('sin6_port'))
 }
 
 function isUnspecified(expression: Expression | undefined): boolean {

@@ -1,9 +1,11 @@
 // The numbers behind the names and expressions in the arguments of calls: those of Linux.
 
+import { IpAddress } from '../wire/address.ts'
 import { type Expression, NotRunError } from './script.ts'
 
 export const ERRNO: Readonly<Record<string, number>> = {
   EPERM: 1,
+  ENOENT: 2,
   EINTR: 4,
   EBADF: 9,
   EAGAIN: 11,
@@ -57,6 +59,8 @@ export const POLLRDHUP = 0x2000
 export const MSG_PEEK = 2
 export const MSG_DONTWAIT = 0x40
 export const MSG_MORE = 0x8000
+export const MSG_TRUNC = 0x20
+export const MSG_WAITALL = 0x100
 
 const SYMBOLS: Readonly<Record<string, number>> = {
   ...ERRNO,
@@ -98,10 +102,10 @@ const SYMBOLS: Readonly<Record<string, number>> = {
   POLLRDHUP,
   MSG_OOB: 1,
   MSG_PEEK,
-  MSG_TRUNC: 0x20,
+  MSG_TRUNC,
   MSG_DONTWAIT,
   MSG_EOR: 0x80,
-  MSG_WAITALL: 0x100,
+  MSG_WAITALL,
   MSG_ERRQUEUE: 0x2000,
   MSG_NOSIGNAL: 0x4000,
   MSG_MORE,
@@ -140,4 +144,21 @@ export function numberOf(expression: Expression | undefined, supplied = 0): numb
 export function nameOf(expression: Expression | undefined): string {
   if (expression?.kind === 'word') return expression.name
   return String(numberOf(expression))
+}
+
+/** The port that a socket address names; null: it is left to the tool. */
+export function portOf(expression: Expression | undefined): number | null {
+  if (expression?.kind !== 'record') return null
+  return numberOf(expression.fields.get('sin_port') ?? expression.fields.get('sin6_port'))
+}
+
+/** There is one address at each end: a socket address that names another is not run; that of nobody names any. */
+export function expectAddress(expression: Expression | undefined, only: IpAddress): void {
+  if (expression?.kind !== 'record') return
+  const named = expression.fields.get('sin_addr') ?? expression.fields.get('sin6_addr')
+  if (named?.kind !== 'function') return
+  const text = named.args[0]
+  const address = text?.kind === 'string' ? IpAddress.parse(text.value) : text?.kind === 'address' ? text.address : null
+  if (address === null) throw new NotRunError(`the address of ${named.name}()`)
+  if (!address.isUnspecified && !address.equals(only)) throw new NotRunError(`sockets of the address ${address}`)
 }

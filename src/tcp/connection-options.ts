@@ -21,6 +21,8 @@ export interface ConnectionOptions {
   sendBytes: number
   /** Its port may be bound again while it lasts, TIME-WAIT included, if who binds it says so too (SO_REUSEADDR). A listener's is never shared. */
   reuseAddress: boolean
+  /** The largest segment to announce and to send, options not taken off (Linux's TCP_MAXSEG); 0: what link and peer take. */
+  segmentLimit: number
   /** Makes the congestion control; null: the stack's (Linux's TCP_CONGESTION). */
   congestionControl: (() => CongestionControl) | null
 }

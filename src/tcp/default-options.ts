@@ -19,6 +19,7 @@ export const DEFAULT_CONNECTION_OPTIONS: Readonly<ConnectionOptions> = {
   receiveBytes: DEFAULT_TCP_CONFIG.rmem[2],
   sendBytes: DEFAULT_TCP_CONFIG.wmem[2],
   reuseAddress: true,
+  segmentLimit: 0,
   congestionControl: null,
 }
 

@@ -36,6 +36,8 @@ export interface TcpConfig {
   readonly wmem: BufferLimits
   /** Challenge ACKs a second (RFC 5961 §7). */
   readonly challengeAcksPerSecond: number
+  /** After idle time the congestion window shrinks (RFC 5681 §4.1; Linux's tcp_slow_start_after_idle). */
+  readonly slowStartAfterIdle: boolean
 }
 
 export const DEFAULT_TCP_CONFIG: TcpConfig = {
@@ -55,6 +57,7 @@ export const DEFAULT_TCP_CONFIG: TcpConfig = {
   rmem: [4_096, 128 * 1_024, 6 * 1_024 * 1_024],
   wmem: [4_096, 256 * 1_024, 6 * 1_024 * 1_024],
   challengeAcksPerSecond: 1_000,
+  slowStartAfterIdle: true,
 }
 
 /** The segment being processed: read from its header once, used again for the next. */

@@ -28,13 +28,18 @@ export const headersOf = (connection: Connection): number => (connection.remoteA
 /** What our SYN announces: the first link's MTU without headers (RFC 6691). */
 export function announcedMss(env: TcpEnvironment, connection: Connection): number {
   const way = env.refreshWay(connection) ?? connection.way
-  return Math.max(0, Math.min(way.linkMtu - headersOf(connection), 65_535))
+  return limited(connection, Math.max(0, Math.min(way.linkMtu - headersOf(connection), 65_535)))
+}
+
+/** The program may want smaller segments than link and peer take. */
+function limited({ options }: Connection, mss: number): number {
+  return options.segmentLimit > 0 ? Math.min(options.segmentLimit, mss) : mss
 }
 
 /** The peer's SYN says what it takes; 0: it says nothing. */
 export function takePeerMss(env: TcpEnvironment, connection: Connection, mss: number, now: Micros): void {
   const assumed = connection.remoteAddress.family === 4 ? DEFAULT_MSS4 : DEFAULT_MSS6
-  connection.snd.peerMss = Math.max(MIN_PEER_MSS, mss > 0 ? mss : assumed)
+  connection.snd.peerMss = Math.max(MIN_PEER_MSS, limited(connection, mss > 0 ? mss : assumed))
   connection.pathMtu = 0
   syncMss(env, connection, now)
 }

@@ -49,7 +49,7 @@ export function transmit(env: TcpEnvironment, connection: Connection, now: Micro
 
 function sendText(env: TcpEnvironment, connection: Connection, now: Micros): void {
   if (syncMss(env, connection, now)) resendTooBig(connection)
-  if (connection.board.first === null) restartAfterIdle(connection, now)
+  if (connection.board.first === null && env.config.slowStartAfterIdle) restartAfterIdle(connection, now)
   if (connection.tlpOwed) {
     connection.tlpOwed = false
     sendProbe(env, connection, now)

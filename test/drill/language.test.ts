@@ -1,6 +1,7 @@
 // The language of packet scripts: what is wrong is told with its line, what is not known is not run, and what differs
 // by one number, flag or time fails.
 
+import { readFileSync } from 'node:fs'
 import { fc, test as property } from '@fast-check/vitest'
 import { describe, expect, test } from 'vitest'
 import { type DrillOptions, runScript, type Verdict } from '../../src/drill/runner.ts'
@@ -206,6 +207,42 @@ describe('the language', () => {
       expected: '0.100000 > P. 1:7(6) ack 1 win 65535',
       seen: '0.100000 > P. 1:6(5) ack 1 win 65535',
     })
+  })
+})
+
+describe('docs/drill.md', () => {
+  const page = readFileSync(new URL('../../docs/drill.md', import.meta.url), 'utf8')
+  const [there, notThere] = page.slice(page.indexOf('## tcp_info')).split('| not there |')
+  const fields = (text: string): string[] => [...new Set(text.match(/tcpi_\w+/g))]
+
+  test('names the fields of tcp_info that assertions may read, and no other', () => {
+    const read = fields(there!).map((name) => [name, kindOf(`${OPEN}+0 %{ assert ${name} >= 0 }%`)])
+    expect(read.length).toBeGreaterThan(40)
+    expect(read.filter(([, kind]) => kind !== 'passed')).toEqual([])
+  })
+
+  test('names those that are not there', () => {
+    const read = fields(notThere!).map((name) => [name, kindOf(`${OPEN}+0 %{ assert ${name} >= 0 }%`)])
+    expect(read.length).toBeGreaterThan(8)
+    expect(read.filter(([, kind]) => kind !== 'not-run')).toEqual([])
+  })
+
+  test.each(['SO_', 'TCP_', 'IP_', 'IPV6_'])('names the socket options %s… for what they are', (prefix) => {
+    const rows = page.split('\n').filter((line) => /^\| (act|set and read back|not run)\b/.test(line))
+    const verdict = (row: string, level: string): [string, string][] =>
+      [...new Set(row.match(new RegExp(`\\b${prefix}[A-Z0-9_]+`, 'g')))]
+        .filter(
+          (name) => !['TCP_INFO', 'TCP_CC_INFO', 'SO_LINGER', 'SO_ERROR', 'SO_TYPE', 'SO_ACCEPTCONN'].includes(name),
+        )
+        .map((name) => {
+          const value = name === 'TCP_CONGESTION' ? '"reno", 4' : `[${name === 'TCP_MAXSEG' ? 500 : 1}], 4`
+          const kind = kindOf(`${OPEN}+0 setsockopt(4, ${level}, ${name}, ${value}) = 0`)
+          return [name, kind]
+        })
+    const [act, stored, missing] = rows.map((row) => verdict(row, prefix === 'SO_' ? 'SOL_SOCKET' : 'SOL_TCP'))
+    expect(act!.length).toBeGreaterThan(0)
+    expect([...act!, ...stored!].filter(([, kind]) => kind !== 'passed')).toEqual([])
+    expect(missing!.filter(([, kind]) => kind !== 'not-run')).toEqual([])
   })
 })
 
