@@ -1,7 +1,7 @@
 // The device side of devices.test.ts, run in a namespace of its own: opens the link, answers pings and datagrams, and does what
 // it is told on standard input, a word a line:
 //
-//   idle    prints `idle N` with the milliseconds of CPU used in the next two seconds
+//   idle K  prints `idle K: N` with the milliseconds of CPU used in the next two seconds
 //   gso     sends a TCP super-segment and prints `gso true` where the device took it
 //   pieces  sends an echo request whose payload is in fragments, and prints `pieces true`
 //   ask     sends a datagram to port 4001
@@ -152,11 +152,11 @@ async function obey(word: string): Promise<void> {
   else if (word === 'pieces') console.log(`pieces ${sendPieces(5)} ${sendPieces(100)}`)
   else if (word === 'ask') console.log(`asked ${sendDatagram()}`)
   else if (word === 'count') console.log(`counts ${JSON.stringify(Object.fromEntries(nonZero(counters)))}`)
-  else if (word === 'idle') {
+  else if (word.startsWith('idle ')) {
     const before = process.cpuUsage()
     await new Promise((resolve) => setTimeout(resolve, 2_000))
     const used = process.cpuUsage(before)
-    console.log(`idle ${(used.user + used.system) / 1_000}`)
+    console.log(`${word}: ${(used.user + used.system) / 1_000}`)
   } else if (word === 'quit') {
     driver.close()
     device.close()

@@ -54,6 +54,17 @@ async function expectCleanEnd(host: Running): Promise<void> {
   expect(stdout).not.toContain('misaligned')
 }
 
+/** Milliseconds of CPU in the quietest of up to five times two seconds: what others do on the machine only adds. */
+async function quietest(host: Running): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let tries = 1; tries <= 5 && least >= 20; tries++) {
+    tell(host, `idle ${tries}`)
+    const [, used] = await host.printed(new RegExp(`idle ${tries}: ([0-9.]+)`))
+    least = Math.min(least, Number(used))
+  }
+  return least
+}
+
 describe.skipIf(!root)('a TAP or TUN device', () => {
   for (const mode of ['tap', 'tun'])
     for (const offload of ['on', 'off'])
@@ -92,9 +103,7 @@ describe.skipIf(!root)('a TAP or TUN device', () => {
         const host = await start(namespace, 'tap:hg0', 'on', '10.9.8.2', '10.9.8.1', readiness)
         await addressed(namespace, 'hg0')
         await expectPings(namespace, '-i 0.01', 20)
-        tell(host, 'idle')
-        const [, used] = await host.printed(/idle ([0-9.]+)/)
-        expect(Number(used)).toBeLessThan(20)
+        expect(await quietest(host)).toBeLessThan(20)
         await expectPings(namespace, '-i 0.01', 5)
         await expectCleanEnd(host)
       }))
@@ -170,9 +179,7 @@ describe.skipIf(!root)('a macvtap device', () => {
             tell(host, 'gso')
             await host.printed(/gso true/)
           } else await host.printed(/though offloads were not wanted\. To mend it: ethtool -K/)
-          tell(host, 'idle')
-          const [, used] = await host.printed(/idle ([0-9.]+)/)
-          expect(Number(used)).toBeLessThan(20)
+          expect(await quietest(host)).toBeLessThan(20)
           await near.must('ip link del mv0')
           await host.printed(/failure mv0: /)
           await expectCleanEnd(host)
