@@ -243,6 +243,7 @@ export class Counters {
   TcpExtTCPKeepAlive = 0
   TcpExtTCPChallengeACK = 0
   TcpExtTCPSYNChallenge = 0
+  TcpExtTCPACKSkippedChallenge = 0
   TcpExtTCPReqQFullDoCookies = 0
   TcpExtTCPTimeWaitOverflow = 0
 }

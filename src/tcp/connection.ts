@@ -373,7 +373,7 @@ export class Connection {
     this.instants[UNACKED_SINCE] = at
   }
 
-  /** When an ACK last answered a segment without data from outside the window: two hosts must not answer each other for ever. */
+  /** When an ACK last answered what did not fit: challenge.ts says how often it may. */
   get invalidAckAt(): Micros {
     return this.instants[INVALID_ACK_AT]!
   }

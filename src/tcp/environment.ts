@@ -34,7 +34,7 @@ export interface TcpConfig {
   readonly mem: MemoryLimits | null
   readonly rmem: BufferLimits
   readonly wmem: BufferLimits
-  /** Challenge ACKs a second (RFC 5961 §7). */
+  /** Challenge ACKs a second of the whole stack (RFC 5961 §7): the number of each second is drawn between half of this and one and a half. */
   readonly challengeAcksPerSecond: number
   /** After idle time the congestion window shrinks (RFC 5681 §4.1; Linux's tcp_slow_start_after_idle). */
   readonly slowStartAfterIdle: boolean

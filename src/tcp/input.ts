@@ -4,10 +4,11 @@
 // keep is released by the caller.
 
 import type { Packet } from '../buf/packet.ts'
-import { after, type Micros, millis, NEVER } from '../time.ts'
+import { after, type Micros, NEVER } from '../time.ts'
 import { type Seq, seqAdd, seqAfter, seqAtMost, seqBefore, seqDiff, seqInWindow } from '../wire/sequence.ts'
 import { ACK, FIN, RST, SYN } from '../wire/tcp.ts'
 import { checkAck, establish } from './ack.ts'
+import { mayAnswer } from './challenge.ts'
 import { initialWindow } from './congestion.ts'
 import { type Connection, setState } from './connection.ts'
 import type { Segment, TcpEnvironment } from './environment.ts'
@@ -18,8 +19,6 @@ import { timestampOf } from './timestamp.ts'
 
 /** RFC 7323 §5.5: a time stamp older than 24 days proves nothing. */
 const PAWS_IDLE = 24 * 24 * 3_600 * 1_000_000
-/** Linux's tcp_invalid_ratelimit. */
-const INVALID_ACK_INTERVAL = millis(500)
 /** What "full-sized" means before the peer has sent anything. */
 const FIRST_SEGMENT_BYTES = 536
 
@@ -170,10 +169,7 @@ function repeatedSyn(env: TcpEnvironment, connection: Connection, segment: Segme
 /** An unacceptable segment gets an ACK; one without data not too often, lest two hosts answer each other for ever. */
 function answerInvalid(env: TcpEnvironment, connection: Connection, segment: Segment, size: number, now: Micros): void {
   noteDuplicate(env, connection, segment, size)
-  if (segment.length === 0 && !segment.has(FIN)) {
-    if (connection.invalidAckAt !== NEVER && now - connection.invalidAckAt < INVALID_ACK_INTERVAL) return
-    connection.invalidAckAt = now
-  }
+  if (segment.length === 0 && !segment.has(FIN) && !mayAnswer(connection, now)) return
   acknowledgeAtOnce(env, connection)
 }
 

@@ -18,6 +18,7 @@ import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
 import { type Seq, seqAtMost, seqBefore } from '../wire/sequence.ts'
 import { checkTcp, TCP_MAX_HEADER, tcpDestinationPort, tcpSeq, tcpSourcePort } from '../wire/tcp.ts'
+import { ChallengeLimit, mayAnswer } from './challenge.ts'
 import type { CongestionControl } from './congestion.ts'
 import {
   type Acceptor,
@@ -90,7 +91,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   /** Closed, with bytes that a program may still read. */
   private readonly unread = new Set<Connection>()
   private readonly timestamps: KeyedHash
-  private readonly challenges: RateLimiter
+  private readonly challenges: ChallengeLimit
   private readonly resets: RateLimiter
   private readonly segment = new Segment()
 
@@ -109,7 +110,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     this.demux = new Demux(parts.random)
     this.timestamps = new KeyedHash(parts.random)
     this.congestionControl = parts.congestionControl ?? (() => new Cubic())
-    this.challenges = new RateLimiter(this.config.challengeAcksPerSecond, this.config.challengeAcksPerSecond)
+    this.challenges = new ChallengeLimit(parts.random, this.config.challengeAcksPerSecond)
     this.resets = new RateLimiter(RESETS_PER_SECOND, RESETS_PER_SECOND)
   }
 
@@ -282,6 +283,10 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   }
 
   challengeAck(connection: Connection, now: Micros): void {
+    if (!mayAnswer(connection, now)) {
+      this.counters.TcpExtTCPACKSkippedChallenge++
+      return
+    }
     if (!this.challenges.take(now)) return
     this.counters.TcpExtTCPChallengeACK++
     connection.ackNow = true

@@ -98,28 +98,44 @@ test(`of ${SYN_FLOOD} SYNs in a second a client in their midst notices nothing b
 })
 
 describe('the challenge ACK limit (RFC 5961 §7)', () => {
-  test('holds for the host, whichever connections are attacked, and lets the right RST through', () =>
+  const attackAll = (body: (peer: TcpPeer, ports: readonly number[], attack: (port: number) => number) => void) =>
     withPeer({ challengeAcksPerSecond: 10 }, (peer) => {
       const listener = peer.listen()
-      const connections = [4_001, 4_002].map((port) => {
+      const rcv = seqAdd(PEER_ISS, 1)
+      const ports = Array.from({ length: 40 }, (_, index) => 4_001 + index)
+      for (const port of ports) {
         const [reply] = peer.say({ flags: SYN, seq: PEER_ISS, port })
-        const rcv = seqAdd(PEER_ISS, 1)
         peer.say({ flags: ACK, seq: rcv, ack: seqAdd(reply!.seq, 1), port })
-        return { port, rcv, connection: listener.accepted.shift()! }
-      })
-      const begin = peer.world.now
-      let answers = 0
-      for (let count = 0; count < 1_000; count++) {
-        const { port, rcv } = connections[count & 1]!
-        answers += peer.say({ flags: RST, seq: seqAdd(rcv, 1 + count), port }).length
+        listener.accepted.length = 0
       }
-      const elapsed = (peer.world.now - begin) / 1_000_000
-      expect(answers).toBeGreaterThanOrEqual(10)
-      expect(answers).toBeLessThanOrEqual(10 + Math.ceil(10 * elapsed))
-      expect(peer.host.counters.TcpExtTCPChallengeACK).toBe(answers)
-      const [first, second] = connections
-      peer.say({ flags: RST, seq: first!.rcv, port: first!.port })
-      expect([first!.connection.state, second!.connection.state]).toEqual(['CLOSED', 'ESTABLISHED'])
+      body(peer, ports, (port) => peer.say({ flags: RST, seq: seqAdd(rcv, 2), port }).length)
+    })
+
+  test('is one each half second for a connection, and lets the right RST through', () =>
+    attackAll((peer, [port]) => {
+      const { counters, tcp } = peer.host
+      const [rcv, begin] = [seqAdd(PEER_ISS, 1), peer.world.now]
+      let answers = 0
+      for (let count = 0; count < 100; count++)
+        answers += peer.say({ flags: RST, seq: seqAdd(rcv, 2), port: port! }).length
+      const halves = Math.ceil((peer.world.now - begin) / millis(500))
+      expect([answers, counters.TcpExtTCPChallengeACK]).toEqual([halves, halves])
+      expect(counters.TcpExtTCPACKSkippedChallenge).toBe(100 - halves)
+      const before = tcp.demux.size
+      peer.say({ flags: RST, seq: rcv, port: port! })
+      expect(tcp.demux.size).toBe(before - 1)
+    }))
+
+  test('of the host is another number each second, so that nobody learns from it who talks to whom', () =>
+    attackAll((peer, ports, attack) => {
+      const totals: number[] = []
+      for (let second = 0; second < 20; second++) {
+        peer.wait(1_000)
+        totals.push(ports.reduce((sum, port) => sum + attack(port), 0))
+      }
+      expect(new Set(totals).size).toBeGreaterThan(5)
+      expect(Math.min(...totals)).toBeGreaterThanOrEqual(5)
+      expect(Math.max(...totals)).toBeLessThanOrEqual(15)
     }))
 })
 

@@ -246,6 +246,7 @@ describe.each(SYNCHRONIZED)('%s', (state) => {
     withPeer((peer) => {
       reach(peer, state)
       expect(peer.say({ flags: ACK, ack: seqAdd(peer.expects, 100) })[0]).toMatchObject({ text: '.' })
+      peer.wait(500)
       expect(peer.say({ flags: ACK, ack: seqAdd(peer.expects, -100_000) })[0]).toMatchObject({ text: '.' })
     }))
 
