@@ -8,7 +8,7 @@ import type { TcpMemory } from './memory.ts'
 
 /** Ranges kept beyond holes; what would make one more is dropped, and comes again. */
 export const MAX_HOLES = 512
-/** A packet of at most this many bytes is copied behind the one before it, where that one's page has room. */
+/** A packet of at most this many bytes is made linear: it holds one page instead of two, and the next may follow it there. */
 const SMALL_BYTES = 512
 /** Ranges that SACK may report, and some that have merged since. */
 const MOST_RECENT = 8
@@ -30,6 +30,23 @@ class Chain {
     else this.last.next = packet
     this.last = packet
     this.chargedBytes += packet.chargedBytes
+  }
+
+  /**
+   * Behind the last packet, by copying where that one's page is ours alone and has room: a short super-segment in a page of its own
+   * would hold many times what it brings, and what the window promised would not fit into what the queue may hold.
+   */
+  append(packet: Packet): void {
+    const { last } = this
+    const { length } = packet
+    const fits =
+      last !== null && last.fragmentBytes === 0 && last.page.references === 1 && last.tail + length <= last.page.size
+    if (!fits) {
+      if (length <= SMALL_BYTES) packet.linearize(length)
+      return this.push(packet)
+    }
+    packet.copyTo(0, length, last.page.bytes, last.put(length))
+    packet.release()
   }
 
   unshift(packet: Packet): void {
@@ -221,7 +238,7 @@ export class ReceiveQueue {
       packet.trim(seqDiff(island.left, start))
     }
     this.available += packet.length
-    this.pushOrdered(packet)
+    this.ordered.append(packet)
     this.reach = end
     if (!touches) return
     this.islands.shift()
@@ -234,22 +251,6 @@ export class ReceiveQueue {
     if (this.islands.length > 0) return
     this.islands = NO_ISLANDS
     this.recent = NONE_RECENT
-  }
-
-  /** Behind the last packet: small ones by copying, where that page is ours alone. */
-  private pushOrdered(packet: Packet): void {
-    const { length } = packet
-    if (length > SMALL_BYTES) return this.ordered.push(packet)
-    const { last } = this.ordered
-    const fits =
-      last !== null && last.fragmentBytes === 0 && last.page.references === 1 && last.tail + length <= last.page.size
-    if (!fits) {
-      // Made linear, it holds one page instead of two, and the next small one may follow it there.
-      packet.linearize(length)
-      return this.ordered.push(packet)
-    }
-    packet.copyTo(0, length, last.page.bytes, last.put(length))
-    packet.release()
   }
 
   /** Keeps the part of the packet that no island holds; what lies behind an island that it only reaches comes again. */
@@ -291,16 +292,20 @@ export class ReceiveQueue {
     index: number,
   ): void {
     this.outOfOrderBytes += seqDiff(stop, from)
-    if (packet.length <= SMALL_BYTES) packet.linearize(packet.length)
-    this.islandCharge += packet.chargedBytes
     if (joined !== null) {
-      joined.chain.push(packet)
+      const before = joined.chain.chargedBytes
+      joined.chain.append(packet)
+      this.islandCharge += joined.chain.chargedBytes - before
       joined.right = stop
       if (meets === null) return
       joined.chain.concat(meets.chain)
       joined.right = meets.right
       this.islands.splice(index, 1)
-    } else if (meets !== null) {
+      return
+    }
+    if (packet.length <= SMALL_BYTES) packet.linearize(packet.length)
+    this.islandCharge += packet.chargedBytes
+    if (meets !== null) {
       meets.chain.unshift(packet)
       meets.left = from
     } else {

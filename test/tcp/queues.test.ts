@@ -2,8 +2,8 @@
 
 import { fc, test } from '@fast-check/vitest'
 import { describe, expect } from 'vitest'
-import { Packet } from '../../src/buf/packet.ts'
-import type { PagePool } from '../../src/buf/page.ts'
+import { HEADROOM, Packet } from '../../src/buf/packet.ts'
+import { LARGE_PAGE, type PagePool } from '../../src/buf/page.ts'
 import { Counters } from '../../src/counters.ts'
 import { DEFAULT_TCP_CONFIG } from '../../src/tcp/environment.ts'
 import { TcpMemory } from '../../src/tcp/memory.ts'
@@ -94,6 +94,27 @@ describe('receive queue', () => {
     const target = new Uint8Array(1_000)
     expect(queue.read(target, 0, 1_000)).toBe(1_000)
     expect(target).toEqual(bytesOf(0, 1_000))
+  })
+
+  test.each([
+    ['in order', 0],
+    ['beyond a hole', 1],
+  ])('super-segments of two segments share pages %s: what a window promises fits', (_where, from) => {
+    const pool = testPool()
+    const queue = new ReceiveQueue(memoryOf(pool), seq(0))
+    const length = 2_896
+    for (let at = from; at < 40 * length; at += length) {
+      // As a device reads them that offers super-segments: into a page for the longest.
+      const packet = Packet.allocate(pool, LARGE_PAGE - HEADROOM)!
+      packet.page.bytes.set(bytesOf(at, length), packet.put(length))
+      queue.insert(packet, seq(at), queue.reach)
+    }
+    expect(queue.chargedBytes).toBeLessThan(2 * 40 * length)
+    if (from > 0) queue.insert(packetOf(pool, 0, from), seq(0), seq(0))
+    const target = new Uint8Array(50 * length)
+    const count = queue.read(target, 0, target.length)
+    expect(target.subarray(0, count)).toEqual(bytesOf(0, 40 * length + from))
+    expect(pool.inUse).toBe(0)
   })
 
   test('what came twice is reported: below the window, and within an island (RFC 2883 §4)', () => {
