@@ -144,12 +144,14 @@ export class TcpSocket implements ConnectionOwner {
     return giveBytes(stack, connection, bytes, at)
   }
 
-  /** Resolves when the peer has acknowledged all that was written. */
+  /** Resolves when the peer has acknowledged all that was written. Rejects with NetError where the connection failed before. */
   async flush(options: { signal?: AbortSignal } = {}): Promise<void> {
     while (this.connection.sendQueue.length > 0) {
       this.throwEnded('flush')
       await this.waitForRoom(options.signal)
     }
+    // A connection that fails drops what it had to send: an empty queue alone proves nothing.
+    if (this.ended !== null && this.ended.error !== null) this.throwEnded('flush')
   }
 
   /**

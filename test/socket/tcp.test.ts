@@ -290,6 +290,17 @@ describe('writing', () => {
       client.abort()
     }))
 
+  test('flush rejects where the connection fails: what was not acknowledged is not taken for sent', () =>
+    withTwo(async (two) => {
+      const [client, server] = await pair(two)
+      await client.write(new Uint8Array(100_000))
+      const flushing = codeOf(client.flush())
+      server.abort()
+      expect(await flushing).toBe('ECONNRESET')
+      expect(client.connection.sendQueue.length).toBe(0)
+      expect(await codeOf(client.flush())).toBe('ECONNRESET')
+    }))
+
   test('the send buffer grows to twice the congestion window (send buffer auto-tuning)', () =>
     withTwo(async (two) => {
       const [client, server] = await pair(two)
