@@ -83,7 +83,7 @@ export async function withNamespace<T>(body: (namespace: Namespace) => Promise<T
     await namespace.must('ip link set lo up')
     return await body(namespace)
   } finally {
-    await Promise.all(running.map(stop))
+    await stop(name, running)
     process.removeListener('exit', remove)
     remove()
   }
@@ -186,11 +186,22 @@ function watch(child: ChildProcessWithoutNullStreams): Running {
   return { child, output: () => stdout + stderr, printed, finished }
 }
 
-/** ip netns exec becomes the program itself, so that the child's id is the program's. */
-async function stop({ child, finished }: Running): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MILLIS)
-  await finished
-  clearTimeout(timer)
+/** ip netns exec becomes the program itself, so that the child's id is the program's; what a shell started is found by its namespace. */
+async function stop(name: string, running: readonly Running[]): Promise<void> {
+  for (const { child } of running) if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+  const killing = setTimeout(() => {
+    const { stdout } = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' })
+    for (const id of stdout.split('\n').map(Number)) if (id > 0) kill(id)
+  }, KILL_AFTER_MILLIS)
+  await Promise.all(running.map(({ finished }) => finished))
+  clearTimeout(killing)
+}
+
+function kill(id: number): void {
+  try {
+    process.kill(id, 'SIGKILL')
+  } catch (error) {
+    // It ended by itself meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
