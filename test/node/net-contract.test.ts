@@ -364,6 +364,20 @@ const SCENARIOS: readonly [string, (net: AnyNet) => unknown][] = [
     },
   ],
   [
+    'a server that listens on what another one listens on takes its connections',
+    async (net) => {
+      const { server, port } = await listening(net, {}, (socket) => socket.end('first'))
+      const second = net.createServer((socket) => socket.end('second')).listen(server)
+      await once(second, 'listening')
+      const text = await readAll(net.connect(port, '127.0.0.1'))
+      const same = (second.address() as system.AddressInfo).port === port
+      second.close()
+      server.close()
+      await once(server, 'close')
+      return [text, same]
+    },
+  ],
+  [
     'a socket connects again after it was closed',
     async (net) => {
       const { server, port } = await listening(net, {}, (socket) => socket.end('x'))

@@ -92,6 +92,7 @@ export class NetServer extends EventEmitter {
     const backlog = toNumber(args.length > 1 && args[1]) || toNumber(args.length > 2 && args[2]) || 0
     const { _handle: inner, handle = inner } = given as { _handle?: unknown; handle?: unknown }
     this._listeningId++
+    if (handle instanceof TcpHandle) return this.share(handle)
     if (typeof handle === 'object' && handle !== null) return this.listenOn({ handle }, null, backlog)
     const options = given as ListenOptions
     this.closeOnAbort(options.signal)
@@ -163,9 +164,15 @@ export class NetServer extends EventEmitter {
       process.nextTick(() => this.emit('error', listenError(code, 'listen', where, port)))
       return
     }
+    this.share(handle, `${address === null ? 6 : family}:${where}:${port}`)
+  }
+
+  /** What a listening handle accepts comes here from now on, also where another server began with it. */
+  private share(handle: TcpHandle, key = '-1:null:-1'): this {
     handle.onAccept = (accepted) => this.accept(accepted)
     handle.onGone = () => this.close()
-    this.began(handle, `${address === null ? 6 : family}:${where}:${port}`)
+    this.began(handle, key)
+    return this
   }
 
   /** What belongs to the system: Unix sockets, descriptors, handles of Node's. */

@@ -14,6 +14,7 @@ export const {
   SocketAddress,
   Stream,
   _normalizeArgs,
+  _setSimultaneousAccepts,
   connect,
   createConnection,
   createServer,
