@@ -136,8 +136,6 @@ export class Connection {
 
   // What is owed.
   outputQueued = false
-  /** An ICMP error lowered the path MTU: segments are to be cut anew. */
-  mtuReduced = false
   synOwed = false
   ackNow = false
   /** An ACK with SACK blocks, which no segment with data carries. */

@@ -16,7 +16,7 @@ import { DeadlineHeap } from '../timers.ts'
 import type { IpAddress } from '../wire/address.ts'
 import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
-import { type Seq, seqAtMost, seqBefore } from '../wire/sequence.ts'
+import { type Seq, seqBefore } from '../wire/sequence.ts'
 import { checkTcp, TCP_MAX_HEADER, tcpDestinationPort, tcpSeq, tcpSourcePort } from '../wire/tcp.ts'
 import { ChallengeLimit, mayAnswer } from './challenge.ts'
 import type { CongestionControl } from './congestion.ts'
@@ -162,7 +162,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     return 'tcpNoConnection'
   }
 
-  /** RFC 5927, RFC 5461: believed with a sequence number in flight; hard errors end a handshake, soft ones are remembered. */
+  /** RFC 5927 §4.1, RFC 5461: believed where it quotes something in flight; hard errors end a handshake, soft ones are remembered. */
   error(packet: Packet, error: IcmpError, _now: Micros): boolean {
     const { view } = packet.page
     const at = packet.data
@@ -175,10 +175,8 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     if (connection === null) return false
     const quoted = tcpSeq(view, at)
     const { snd } = connection
-    const inFlight = !seqBefore(quoted, snd.una) && seqAtMost(quoted, snd.nxt)
-    if (!inFlight) return false
+    if (seqBefore(quoted, snd.una) || !seqBefore(quoted, snd.nxt)) return false
     if (error.kind === 'packet-too-big') {
-      connection.mtuReduced = true
       this.owe(connection)
       return true
     }
