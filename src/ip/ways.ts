@@ -1,6 +1,7 @@
 // From a destination to a way: which interface, which next hop, which source (RFC 1122 §3.3.1, RFC 4861 §5.2).
 
 import { type IpAddress, LOOPBACK4, LOOPBACK6 } from '../wire/address.ts'
+import { IPV4_MAX_PACKET } from '../wire/ipv4.ts'
 import type { IpContext } from './context.ts'
 import type { Interface } from './interface.ts'
 import type { Route } from './routes.ts'
@@ -106,7 +107,8 @@ export class Ways {
       destination,
       nextHop,
       interfaceIndex: outgoing.index,
-      linkMtu: outgoing.mtu,
+      // The loopback device takes one byte more than an IPv4 packet can say that it has.
+      linkMtu: destination.family === 4 ? Math.min(outgoing.mtu, IPV4_MAX_PACKET) : outgoing.mtu,
       generation: this.generation,
     }
   }

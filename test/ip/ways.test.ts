@@ -43,6 +43,15 @@ describe('routes that lead nowhere', () => {
   })
 })
 
+describe('the loopback device', () => {
+  test('its MTU is 65,536, of which an IPv4 packet can have 65,535 (RFC 791 §3.1), and IPv6 all', () => {
+    twoLinked(({ host }) => {
+      expect((resolve(host, '127.0.0.1') as Way).linkMtu).toBe(65_535)
+      expect((resolve(host, '::1') as Way).linkMtu).toBe(65_536)
+    })
+  })
+})
+
 describe('an interface that is down', () => {
   test('its routes are passed over, and ways over it are stale', () => {
     twoLinked(({ host, eth0, eth1 }) => {

@@ -69,6 +69,7 @@ describe('node:http', () => {
     expect(first).toEqual({ status: 200, text: `POST ${'a'.repeat(100_000)}`, reused: false })
     expect(second).toEqual({ status: 200, text: 'PUT b', reused: true })
     expect(connections).toBe(1)
+    expect(host.stack.counters).toMatchObject({ IpFragFails: 0, TcpRetransSegs: 0 })
     keeping.destroy()
   })
 
