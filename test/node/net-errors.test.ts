@@ -247,6 +247,39 @@ const FAILURES: readonly [string, (net: AnyNet) => Promise<unknown>][] = [
     },
   ],
   [
+    'writing where the peer has gone after its end: the pipe is broken',
+    async (net) => {
+      const { server, port } = await listening(net, {}, (socket) => socket.destroy())
+      const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }).resume()
+      await once(socket, 'end')
+      const event = once(socket, 'error')
+      // The first one is answered by RST.
+      const writing = setInterval(() => socket.write('x'), 5)
+      const [error] = await event
+      clearInterval(writing)
+      server.close()
+      return shapeOf(error)
+    },
+  ],
+  [
+    'writing where the peer has reset what nobody reads',
+    async (net) => {
+      const { server, port } = await listening(net)
+      const connection = once(server, 'connection')
+      const socket = net.connect({ port, host: '127.0.0.1' }).pause()
+      await once(socket, 'connect')
+      const [accepted] = (await connection) as [typeof socket]
+      const closed = once(accepted, 'close')
+      accepted.resetAndDestroy()
+      await closed
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      const event = once(socket, 'error')
+      const callback = new Promise((resolve) => socket.write('x', resolve))
+      server.close()
+      return [shapeOf((await event)[0]), shapeOf(await callback)]
+    },
+  ],
+  [
     'resetting a socket that has no connection',
     async (net) => {
       const socket = new net.Socket()

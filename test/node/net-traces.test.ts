@@ -19,8 +19,9 @@ const EVENTS = [
   'close',
 ]
 
-function trace(socket: AnySocket, label: string, log: string[]): void {
+function trace(socket: AnySocket, label: string, log: string[], silent: readonly string[] = []): void {
   for (const event of EVENTS) {
+    if (silent.includes(event)) continue
     socket.on(event, (first: unknown) => {
       const detail =
         event === 'error' ? `(${(first as NodeJS.ErrnoException).code})` : event === 'close' ? `(${first})` : ''
@@ -35,15 +36,29 @@ interface Scenario {
   readonly options?: object
   /** Whether the client's connection ever reaches the server. */
   readonly accepted?: boolean
+  /** Events that nobody at the client listens to: who listens to data reads. */
+  readonly silent?: readonly string[]
   readonly server: (socket: AnySocket) => void
   readonly client: (socket: AnySocket) => void
 }
 
 const SCENARIOS: readonly Scenario[] = [
   {
-    title: 'the server ends, nobody reads at the client',
+    title: 'the server ends, the client listens to data',
     server: (socket) => socket.end('x').resume(),
     client: (socket) => socket.on('data', () => {}),
+  },
+  {
+    title: 'the server ends without a byte, and the client never looks',
+    silent: ['data'],
+    server: (socket) => socket.end().resume(),
+    client: () => {},
+  },
+  {
+    title: 'the server ends with bytes that the client takes out when they are readable',
+    silent: ['data'],
+    server: (socket) => socket.end('x').resume(),
+    client: (socket) => socket.on('readable', () => socket.read()),
   },
   {
     title: 'the server ends, the client flows',
@@ -120,7 +135,7 @@ const SCENARIOS: readonly Scenario[] = [
 
 async function play(
   net: AnyNet,
-  { options, accepted = true, server: serve, client: use }: Scenario,
+  { options, accepted = true, silent = [], server: serve, client: use }: Scenario,
 ): Promise<string[]> {
   const log: string[] = []
   const closed: Promise<unknown>[] = []
@@ -131,7 +146,7 @@ async function play(
   })
   const connected = accepted ? once(server, 'connection') : null
   const client = net.connect(port, '127.0.0.1')
-  trace(client, 'C', log)
+  trace(client, 'C', log, silent)
   closed.push(once(client, 'close'))
   log.push(`C:sync[${client.readyState},${client.connecting},${client.pending}]`)
   use(client)
