@@ -58,6 +58,12 @@ const READ = [
   'autoSelectFamilyAttemptedAddresses',
 ] as const
 
+const mounted = new WeakSet<object>()
+
+/** Whether it is the outside of one of our sockets. */
+export const isMounted = (socket: unknown): socket is Socket =>
+  typeof socket === 'object' && socket !== null && mounted.has(socket)
+
 /** A socket of Node's without a handle becomes the outside of one of ours. */
 function mount(
   outer: Socket,
@@ -68,6 +74,7 @@ function mount(
   const { signal: _, ...rest } = options
   // The outer one ends when the program says so, by its own allowHalfOpen.
   const inner = new net.Socket({ ...rest, allowHalfOpen: true })
+  mounted.add(outer)
   Object.defineProperties(outer, methodsOver(inner))
   for (const name of READ) {
     Object.defineProperty(outer, name, { get: () => inner[name], configurable: true, enumerable: true })
@@ -91,7 +98,8 @@ function mount(
     outer.read(0)
   })
   inner.on('error', (error) => outer.destroy(error))
-  inner.on('close', () => {
+  inner.once('close', () => {
+    outer.emit('close')
     if (!outer.destroyed) outer.destroy()
   })
   // Nothing flows before the program reads.
@@ -112,6 +120,9 @@ const bytesOf = ({ chunk, encoding }: Piece): Buffer =>
 
 function methodsOver(inner: NetSocket): Methods<Socket> {
   let hadError = false
+  // Node closes a socket without a handle a turn sooner than one with it, and in fewer words: the program hears of its
+  // end when both are closed.
+  let open = 2
   const methods: Record<string, (this: Socket, ...args: never[]) => unknown> & ThisType<Socket> = {
     _read() {
       inner.resume()
@@ -132,10 +143,9 @@ function methodsOver(inner: NetSocket): Methods<Socket> {
       hadError = error !== null
       Socket.prototype._destroy.call(this, error, done)
     },
-    // Node closes a socket without a handle in fewer words than one with it.
     emit(event: string, ...words: unknown[]) {
-      const told: [string, ...unknown[]] = event === 'close' ? [event, hadError] : [event, ...words]
-      return EventEmitter.prototype.emit.apply(this, told)
+      if (event !== 'close') return EventEmitter.prototype.emit.call(this, event, ...words)
+      return --open === 0 && EventEmitter.prototype.emit.call(this, event, hadError)
     },
     resetAndDestroy() {
       inner.resetAndDestroy()

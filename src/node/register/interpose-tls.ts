@@ -1,14 +1,20 @@
 // TLS to what is ours: tls.connect opens a connection of our own and encrypts over that. https, http2 and fetch go
-// through it. Servers need nothing: TLS takes what a listening net.Server hands out.
+// through it. A connection that the program opened itself, and encrypts later (STARTTLS), is known by its outside. Servers
+// need nothing: TLS takes what a listening net.Server hands out.
 
 import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { ConnectOptions } from '../net/connect.ts'
 import type { Net } from '../net/net.ts'
-import type { IsOurs } from './interpose-net.ts'
+import { type IsOurs, isMounted } from './interpose-net.ts'
 
 type Listener = () => void
 
 const systemConnect = tls.connect as (options: ConnectionOptions, listener?: Listener) => TLSSocket
+
+/** What TLSSocket calls when it has its socket, and that one's wrapper. */
+interface Inside {
+  _init(this: TLSSocket, socket: unknown, wrap: unknown): void
+}
 
 /** The program must see the change: module.syncBuiltinESMExports() is the caller's. */
 export function interposeTls(net: Net, isOurs: IsOurs): void {
@@ -25,6 +31,13 @@ export function interposeTls(net: Net, isOurs: IsOurs): void {
     return secured
   }
   tls.connect = connect as typeof tls.connect
+  const inside = tls.TLSSocket.prototype as unknown as Inside
+  const { _init: init } = inside
+  inside._init = function over(socket, wrap) {
+    init.call(this, socket, wrap)
+    // Node takes a socket of its own without a handle for one that is not connected yet, and would wait for ever.
+    if (isMounted(socket)) Object.assign(this, { connecting: socket.connecting })
+  }
 }
 
 /** `(options[, cb])` or `(port[, host][, options][, cb])`, as tls.connect has it. */

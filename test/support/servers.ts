@@ -1,0 +1,107 @@
+// Servers of the system's packages in a network namespace, each with a folder of its own. As root. What is started here ends
+// by its `stop`; the namespace kills what was left.
+
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Namespace } from './namespace.ts'
+import { runTool } from './tools.ts'
+
+export interface Server {
+  readonly port: number
+  stop(): Promise<void>
+}
+
+/** A key and its own certificate for `addresses`, as files: PEM. */
+export function makeCertificate(folder: string, addresses: readonly string[]): { key: string; certificate: string } {
+  const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.crt')]
+  const names = addresses.map((address) => `IP:${address}`).join(',')
+  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=server`.split(' ')
+  runTool('openssl', [...words, '-addext', `subjectAltName=${names}`, '-keyout', key, '-out', certificate])
+  return { key, certificate }
+}
+
+export interface PostgresServer extends Server {
+  /** PEM. */
+  readonly certificate: string
+}
+
+const POSTGRES = '/usr/lib/postgresql'
+const POSTGRES_PORT = 5_432
+/** PostgreSQL refuses to run as root. */
+const AS_POSTGRES = ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups']
+/** Nothing is to outlive the test, so nothing is synced; and nobody connects but by TCP. */
+const POSTGRES_SETTINGS = [
+  `port=${POSTGRES_PORT}`,
+  'listen_addresses=*',
+  'unix_socket_directories=',
+  'fsync=off',
+  'full_page_writes=off',
+  'autovacuum=off',
+  'ssl=on',
+]
+
+/** The newest PostgreSQL that is installed; '' where there is none. */
+function postgresPrograms(): string {
+  if (!existsSync(POSTGRES)) return ''
+  const versions = readdirSync(POSTGRES).sort((a, b) => Number(b) - Number(a))
+  return versions.map((version) => join(POSTGRES, version, 'bin')).find((path) => existsSync(`${path}/initdb`)) ?? ''
+}
+
+/** True where PostgreSQL's server is installed, which is in nobody's PATH. Throws under CI where it is not. */
+export function needPostgres(): boolean {
+  if (postgresPrograms() !== '') return true
+  const line = `MISSING TOOL: no ${POSTGRES}/*/bin/initdb, the tests that need PostgreSQL do not run`
+  if (process.env.CI === 'true') throw new Error(line)
+  console.error(`\n*** ${line} ***\n`)
+  return false
+}
+
+/** PostgreSQL with a fresh database and TLS, for the user postgres from anywhere, without a password. */
+export async function startPostgres(namespace: Namespace, addresses: readonly string[]): Promise<PostgresServer> {
+  const programs = postgresPrograms()
+  const folder = mkdtempSync(join(tmpdir(), 'hourglass-postgres-'))
+  const data = join(folder, 'data')
+  const { key, certificate } = makeCertificate(folder, addresses)
+  const { uid, gid } = userOf('postgres')
+  for (const path of [folder, key, certificate]) chownSync(path, uid, gid)
+  const options = '--auth=trust --username=postgres --no-sync --no-instructions --locale=C --encoding=UTF8'.split(' ')
+  await namespace.must([...AS_POSTGRES, `${programs}/initdb`, `--pgdata=${data}`, ...options])
+  const settings = [...POSTGRES_SETTINGS, `ssl_cert_file=${certificate}`, `ssl_key_file=${key}`]
+  // Only our namespace reaches it.
+  await namespace.must(['sh', '-c', `echo 'host all all 0.0.0.0/0 trust' >> ${data}/pg_hba.conf`])
+  const words = [`${programs}/postgres`, '-D', data, ...settings.flatMap((setting) => ['-c', setting])]
+  const running = namespace.spawn([...AS_POSTGRES, ...words])
+  await running.printed(/database system is ready to accept connections/)
+  return {
+    port: POSTGRES_PORT,
+    certificate: readFileSync(certificate, 'utf8'),
+    stop: async () => {
+      // The fast shutdown: it waits for nobody.
+      running.child.kill('SIGINT')
+      await running.finished
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+const REDIS_PORT = 6_379
+
+/** Redis, in memory only, open to whoever reaches it. */
+export async function startRedis(namespace: Namespace): Promise<Server> {
+  const words = `redis-server --port ${REDIS_PORT} --protected-mode no --appendonly no --save`.split(' ')
+  const running = namespace.spawn([...words, ''])
+  await running.printed(/Ready to accept connections/)
+  return {
+    port: REDIS_PORT,
+    stop: async () => {
+      running.child.kill('SIGTERM')
+      await running.finished
+    },
+  }
+}
+
+function userOf(name: string): { uid: number; gid: number } {
+  const id = (flag: string): number => Number(runTool('id', [flag, name]))
+  return { uid: id('-u'), gid: id('-g') }
+}
