@@ -33,12 +33,7 @@ export const once =
     return parse(text)
   }
 
-export const prefix = (text: string): IpPrefix => {
-  if (!text.includes('/')) {
-    throw new UsageError(`'${text}' has no prefix length: write it like 10.0.0.2/24 or fd00::2/64`)
-  }
-  return IpPrefix.from(text)
-}
+export const prefix = (text: string): IpPrefix => IpPrefix.of(text)
 
 export const address = (text: string): IpAddress => IpAddress.from(text)
 

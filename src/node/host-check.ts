@@ -7,18 +7,18 @@ import { type EndpointPair, type LinkName, parseLinkName } from '../link/link-na
 import type { IpAddress, IpPrefix } from '../wire/address.ts'
 import type { MacAddress } from '../wire/ethernet.ts'
 import { IPV6_MIN_MTU } from '../wire/ipv6.ts'
-import type { HostLink } from './host-options.ts'
+import type { ReadLink } from './host-options.ts'
 import { checkSystemSide } from './system-side.ts'
 
 export const carriesIpv6 = (mtu: number): boolean => mtu >= IPV6_MIN_MTU
 
 /** The link that the options name, once everything is known to fit it. Throws UsageError. */
-export function checkLink(options: HostLink): LinkName {
+export function checkLink(options: ReadLink): LinkName {
   const link = parseLinkName(options.link)
-  const addresses = options.addresses ?? []
-  const all = [...addresses, ...(options.osAddresses ?? [])]
+  const { addresses, osAddresses } = options
+  const all = [...addresses, ...osAddresses]
   checkEnds(link, options.link)
-  checkSystemSide(link, options.osAddresses ?? [])
+  checkSystemSide(link, osAddresses)
   for (const prefix of all) checkAddress(prefix)
   if (link.kind === 'raw' && addresses.some(({ address }) => address.family !== link.remote.family)) {
     throw new UsageError(`the link raw: carries packets to ${link.remote} only: give addresses of its family`)
@@ -78,7 +78,7 @@ const isNetworkAddress = (address: IpAddress, prefix: IpPrefix): boolean =>
 const belongsToNobody = (address: IpAddress, prefix: IpPrefix): boolean =>
   isNetworkAddress(address, prefix) || prefix.broadcast?.equals(address) === true
 
-function checkMedium(link: LinkName, { mac, acceptRouters }: HostLink): void {
+function checkMedium(link: LinkName, { mac, acceptRouters }: ReadLink): void {
   if (link.kind !== 'tun' && link.kind !== 'raw') return
   if (mac !== undefined) throw new UsageError(`--mac goes with Ethernet: the link ${link.kind}: has no MAC addresses`)
   if (acceptRouters === true) {
@@ -86,7 +86,7 @@ function checkMedium(link: LinkName, { mac, acceptRouters }: HostLink): void {
   }
 }
 
-function checkMtu({ mtu, acceptRouters }: HostLink, all: readonly IpPrefix[]): void {
+function checkMtu({ mtu, acceptRouters }: ReadLink, all: readonly IpPrefix[]): void {
   if (mtu === undefined || carriesIpv6(mtu)) return
   const one = all.find(({ address }) => address.family === 6)
   if (one === undefined && acceptRouters !== true) return
@@ -102,8 +102,8 @@ function checkMac(mac: MacAddress): void {
   }
 }
 
-function checkGateways(link: LinkName, options: HostLink): void {
-  const { addresses = [], gateways = [] } = options
+function checkGateways(link: LinkName, options: ReadLink): void {
+  const { addresses, gateways } = options
   for (const [index, gateway] of gateways.entries()) {
     if (gateways.findIndex(({ family }) => family === gateway.family) < index) {
       throw new UsageError(`the gateway ${gateway} is the second one of IPv${gateway.family}: give one of each family`)
@@ -124,6 +124,6 @@ function checkGateways(link: LinkName, options: HostLink): void {
 }
 
 /** Whether the host will have an IPv6 address, be it the link-local one that it makes on Ethernet. */
-const hasIpv6 = (link: LinkName, { addresses = [], mtu }: HostLink): boolean =>
+const hasIpv6 = (link: LinkName, { addresses, mtu }: ReadLink): boolean =>
   addresses.some(({ address }) => address.family === 6) ||
   (link.kind !== 'tun' && link.kind !== 'raw' && (mtu === undefined || carriesIpv6(mtu)))

@@ -1,30 +1,50 @@
 // What a program says of a host and its links: host.ts takes it, host-check.ts looks whether it can be.
 
-import type { IpAddress, IpPrefix } from '../wire/address.ts'
-import type { MacAddress } from '../wire/ethernet.ts'
+import { IpAddress, IpPrefix } from '../wire/address.ts'
+import { MacAddress } from '../wire/ethernet.ts'
 import type { IsnChoice } from './epoch-file.ts'
 
 /** A link to the world and what the host is on it. */
 export interface HostLink {
   /** `tap:NAME` and the others of src/link/link-name.ts. */
   link: string
-  /** Our addresses with their prefix lengths. */
-  addresses?: readonly IpPrefix[]
+  /** Our addresses with their prefix lengths, like `10.77.0.2/24`. */
+  addresses?: readonly (IpPrefix | string)[]
   /** Default routers, one of each family at most. */
-  gateways?: readonly IpAddress[]
+  gateways?: readonly (IpAddress | string)[]
   /** The longest IP packet. Default: the device's. */
   mtu?: number
   /** Addresses that the other side is given: the system's interface of a TAP, or the peer of `mem`. */
-  osAddresses?: readonly IpPrefix[]
+  osAddresses?: readonly (IpPrefix | string)[]
   /** Exchange super-segments and partial checksums with the system. Default true. */
   offload?: boolean
   /** Ask for routers and take addresses from them. Default false. */
   acceptRouters?: boolean
-  mac?: MacAddress
+  mac?: MacAddress | string
   /** Probes for duplicates before an address is used. Default 1. */
   probes?: number
   /** Gives up where opening the link waits for somebody (qemu:unix:); the promise rejects with its reason. */
   signal?: AbortSignal
+}
+
+/** The same with every text read. */
+export interface ReadLink extends HostLink {
+  addresses: readonly IpPrefix[]
+  gateways: readonly IpAddress[]
+  osAddresses: readonly IpPrefix[]
+  mac?: MacAddress
+}
+
+/** Throws UsageError where a text names nothing. */
+export function readLink(options: HostLink): ReadLink {
+  const { addresses = [], gateways = [], osAddresses = [], mac, ...rest } = options
+  return {
+    ...rest,
+    addresses: addresses.map((given) => IpPrefix.of(given)),
+    gateways: gateways.map((given) => IpAddress.of(given)),
+    osAddresses: osAddresses.map((given) => IpPrefix.of(given)),
+    ...(mac === undefined ? {} : { mac: typeof mac === 'string' ? MacAddress.from(mac) : mac }),
+  }
 }
 
 export interface HostOptions extends HostLink {

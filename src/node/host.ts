@@ -19,7 +19,7 @@ import { type DnsModule, makeDns } from './dns/dns.ts'
 import { Driver } from './driver.ts'
 import { isnOf } from './epoch-file.ts'
 import { carriesIpv6, checkLink } from './host-check.ts'
-import type { HostLink, HostOptions } from './host-options.ts'
+import { type HostLink, type HostOptions, type ReadLink, readLink } from './host-options.ts'
 import { makeNet, type Net } from './net/net.ts'
 import { nodeHost } from './node-host.ts'
 import { openLink } from './open-link.ts'
@@ -54,7 +54,7 @@ export class Host {
 
   /** Opens the link and brings the host up. Throws UsageError, EnvironmentError, NetError. */
   static async open(options: HostOptions): Promise<Host> {
-    checkLink(options)
+    checkLink(readLink(options))
     const host = new Host(options)
     try {
       await host.addLink(options)
@@ -131,7 +131,8 @@ export class Host {
   }
 
   /** Opens one more link. Throws UsageError, EnvironmentError, NetError; the host is then as before. */
-  async addLink(options: HostLink): Promise<Interface> {
+  async addLink(given: HostLink): Promise<Interface> {
+    const options = readLink(given)
     const link = checkLink(options)
     const mtu = options.mtu === undefined ? {} : { mtu: options.mtu }
     if (link.kind === 'mem') {
@@ -140,7 +141,7 @@ export class Host {
       peer.addInterface({
         name: 'mem',
         device: cable.b,
-        addresses: options.osAddresses ?? [],
+        addresses: options.osAddresses,
         probes: 0,
         linkLocal: carriesIpv6(cable.b.mtu),
       })
@@ -152,7 +153,7 @@ export class Host {
     const signal = options.signal === undefined ? {} : { signal: options.signal }
     const edge = await openLink(link, { pool, counters, offload: options.offload ?? true, ...mtu, ...signal })
     try {
-      configureSystemSide(link, edge.name, options.osAddresses ?? [], options.mtu)
+      configureSystemSide(link, edge.name, options.osAddresses, options.mtu)
       const device = this.capture === null ? edge : captured(edge, this.capture, this.clock)
       const added = this.attach(device, options)
       this.driver.add(device)
@@ -163,20 +164,20 @@ export class Host {
     }
   }
 
-  private attach(device: Device, options: HostLink): Interface {
+  private attach(device: Device, options: ReadLink): Interface {
     const { stack } = this
-    for (const { address } of options.addresses ?? []) this.capture?.addName(address, stack.name)
+    for (const { address } of options.addresses) this.capture?.addName(address, stack.name)
     const added = stack.addInterface({
       name: device.name,
       device,
-      addresses: options.addresses ?? [],
+      addresses: options.addresses,
       acceptRouters: options.acceptRouters ?? false,
       probes: options.probes ?? 1,
       linkLocal: carriesIpv6(Math.min(options.mtu ?? device.mtu, device.mtu)),
       ...(options.mac === undefined ? {} : { mac: options.mac }),
       ...(options.mtu === undefined ? {} : { mtu: Math.min(options.mtu, device.mtu) }),
     })
-    for (const gateway of options.gateways ?? []) stack.addGateway(gateway, added)
+    for (const gateway of options.gateways) stack.addGateway(gateway, added)
     if (options.acceptRouters === true && added.isEthernet) this.askers.push(added)
     return added
   }

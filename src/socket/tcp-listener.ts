@@ -5,9 +5,14 @@ import type { Stack } from '../stack.ts'
 import type { ConnectionOptions } from '../tcp/connection-options.ts'
 import type { Listener, ListenOptions } from '../tcp/listener.ts'
 import { listen, unlisten } from '../tcp/open.ts'
-import type { IpAddress } from '../wire/address.ts'
+import { IpAddress } from '../wire/address.ts'
 import { TcpSocket } from './tcp-socket.ts'
 import { Waiters } from './waiters.ts'
+
+export interface TcpListenOptions extends Omit<ListenOptions, 'address'> {
+  /** Default: any. */
+  readonly address?: IpAddress | string
+}
 
 export class TcpListener {
   readonly listener: Listener
@@ -15,9 +20,11 @@ export class TcpListener {
   private readonly acceptors = new Waiters()
 
   /** Throws NetError: EADDRINUSE, EADDRNOTAVAIL, EINVAL. */
-  constructor(stack: Stack, options: ListenOptions, connectionOptions: Partial<ConnectionOptions> = {}) {
+  constructor(stack: Stack, options: TcpListenOptions, connectionOptions: Partial<ConnectionOptions> = {}) {
     this.stack = stack
-    this.listener = listen(stack.tcp, options, connectionOptions)
+    const { address: on, ...rest } = options
+    const wanted = on === undefined ? rest : { ...rest, address: IpAddress.of(on) }
+    this.listener = listen(stack.tcp, wanted, connectionOptions)
     this.listener.onAcceptable = () => this.acceptors.wake()
   }
 

@@ -12,8 +12,9 @@ import {
   urgentBytes,
 } from '../tcp/connection.ts'
 import type { ConnectionOptions } from '../tcp/connection-options.ts'
+import { type TcpInfo, tcpInfo } from '../tcp/info.ts'
 import { type ConnectOptions, connect, letGo, setOptions, shutdownRead, shutdownWrite } from '../tcp/open.ts'
-import type { IpAddress } from '../wire/address.ts'
+import { IpAddress } from '../wire/address.ts'
 import { giveBytes, takeBytes } from './stream-io.ts'
 import { Waiters } from './waiters.ts'
 
@@ -25,6 +26,13 @@ export type TcpReport =
   | { readonly kind: 'delivery-problem' }
   /** So many bytes are to be read until the peer's urgent data is over. */
   | { readonly kind: 'urgent'; readonly bytes: number }
+
+export interface TcpConnectOptions extends Omit<ConnectOptions, 'remoteAddress' | 'localAddress'> {
+  readonly remoteAddress: IpAddress | string
+  /** Default: chosen by RFC 6724. */
+  readonly localAddress?: IpAddress | string
+  readonly signal?: AbortSignal
+}
 
 export class TcpSocket implements ConnectionOwner {
   readonly connection: Connection
@@ -38,9 +46,12 @@ export class TcpSocket implements ConnectionOwner {
   private closing = false
 
   /** Connects. Rejects with NetError: ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH …, or the signal's reason. */
-  static async connect(stack: Stack, options: ConnectOptions & { signal?: AbortSignal }): Promise<TcpSocket> {
+  static async connect(stack: Stack, options: TcpConnectOptions): Promise<TcpSocket> {
     options.signal?.throwIfAborted()
-    const socket = new TcpSocket(stack, connect(stack.tcp, options, stack.clock.now()))
+    const { localAddress: local, ...rest } = options
+    const from = local === undefined ? {} : { localAddress: IpAddress.of(local) }
+    const wanted = { ...rest, ...from, remoteAddress: IpAddress.of(options.remoteAddress) }
+    const socket = new TcpSocket(stack, connect(stack.tcp, wanted, stack.clock.now()))
     stack.onWork?.()
     try {
       while (socket.connection.state === 'SYN-SENT' || socket.connection.state === 'SYN-RECEIVED') {
@@ -85,6 +96,11 @@ export class TcpSocket implements ConnectionOwner {
   /** What an ICMP error last said of the path; null: nothing since the peer last acknowledged data (RFC 9293 §3.9.1.8). */
   get softError(): NetErrorCode | null {
     return this.connection.softError
+  }
+
+  /** How the connection is doing, in the fields of Linux's tcp_info; what `ss -i` prints. */
+  info(): TcpInfo {
+    return tcpInfo(this.connection, this.stack.tcp.config, this.stack.clock.now())
   }
 
   /** Changes options; what was held back by them is sent. */

@@ -5,7 +5,7 @@ import type { IcmpError } from '../ip/seams.ts'
 import type { Stack } from '../stack.ts'
 import type { UdpEndpoint, UdpOptions } from '../udp/endpoint.ts'
 import type { UdpTarget } from '../udp/udp.ts'
-import type { IpAddress } from '../wire/address.ts'
+import { IpAddress } from '../wire/address.ts'
 import { ipVersion, ipv4Destination, ipv4Source, ipv4Ttl } from '../wire/ipv4.ts'
 import { ipv6Destination, ipv6HopLimit, ipv6Source } from '../wire/ipv6.ts'
 import { udpSourcePort } from '../wire/udp.ts'
@@ -23,7 +23,8 @@ export interface Datagram {
 }
 
 export interface SendTo {
-  readonly address: IpAddress
+  /** A text is read anew for each datagram. */
+  readonly address: IpAddress | string
   readonly port: number
   /** For link-local and multicast destinations; default: chosen. */
   readonly interfaceIndex?: number
@@ -69,8 +70,9 @@ export class UdpSocket {
    * Fixes the peer: only its datagrams are received, and ICMP errors about ours reach the next operation. A wildcard socket
    * takes the address that the peer knows. Throws NetError: EAFNOSUPPORT, EINVAL, EBADF, ENETUNREACH, EACCES and the like.
    */
-  connect(address: IpAddress, port: number, interfaceIndex = 0): void {
+  connect(peer: IpAddress | string, port: number, interfaceIndex = 0): void {
     this.ensureOpen('connect')
+    const address = IpAddress.of(peer)
     const { family, v6Only } = this.endpoint
     if (address.family !== family && (family === 4 || v6Only)) throw new NetError('EAFNOSUPPORT', `connect ${address}`)
     if (!(Number.isInteger(port) && port >= 1 && port <= 65_535))
@@ -98,9 +100,9 @@ export class UdpSocket {
     if (!(bytes instanceof Uint8Array)) throw new NetError('EINVAL', 'send: the payload is not a Uint8Array')
     this.throwPending('send')
     const { endpoint } = this
-    const address = to?.address ?? endpoint.remoteAddress
-    if (address === null || address === undefined)
-      throw new NetError('EDESTADDRREQ', 'send: the socket is not connected')
+    const given = to?.address ?? endpoint.remoteAddress
+    if (given === null || given === undefined) throw new NetError('EDESTADDRREQ', 'send: the socket is not connected')
+    const address = IpAddress.of(given)
     const { target } = this
     target.address = address
     target.port = to?.port ?? endpoint.remotePort

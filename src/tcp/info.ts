@@ -51,7 +51,7 @@ export interface TcpInfo {
   readonly sacked: number
   readonly lost: number
   readonly retrans: number
-  /** Milliseconds ago. */
+  /** Milliseconds ago; 0 where no data was sent. */
   readonly lastDataSent: number
   readonly lastDataRecv: number
   readonly lastAckRecv: number
@@ -108,7 +108,7 @@ export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros):
     sndMss: snd.mss,
     rcvMss: rcv.segmentBytes,
     ...counts,
-    lastDataSent: since(connection.lastSentAt, now),
+    lastDataSent: connection.dataSegmentsSent === 0 ? 0 : since(connection.lastSentAt, now),
     lastDataRecv: since(connection.lastDataReceivedAt, now),
     lastAckRecv: since(connection.lastAckReceivedAt, now),
     pmtu: connection.pathMtu > 0 ? connection.pathMtu : connection.way.linkMtu,

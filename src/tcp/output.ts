@@ -9,7 +9,7 @@ import { type Seq, seqAdd, seqAfter, seqAtLeast, seqBefore, seqDiff, seqMin } fr
 import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_HEADER, URG } from '../wire/tcp.ts'
 import { emitTcpOptions, TcpOptions, tcpOptionsLength } from '../wire/tcp-options.ts'
 import { initialWindow } from './congestion.ts'
-import { type Connection, isSynchronized } from './connection.ts'
+import { type Connection, isSynchronized, type RecoveryPhase } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
 import { announcedMss, forbidsFragments, resendTooBig, syncMss } from './mss.ts'
 import { burstBytes, chargePacing, isHeldBack } from './pacing.ts'
@@ -26,6 +26,8 @@ const CHECKSUM_AT = 16
 const SILLY_FRACTION = 2
 
 const options = new TcpOptions()
+/** What captures say of a packet. */
+const TAIL_PROBE = 'tail loss probe'
 
 /** Sends all that is owed and allowed at this instant. */
 export function transmit(env: TcpEnvironment, connection: Connection, now: Micros): void {
@@ -38,7 +40,8 @@ export function transmit(env: TcpEnvironment, connection: Connection, now: Micro
   if (connection.probeOwed) {
     connection.probeOwed = false
     // One below the window: no byte is risked, and the peer must answer (RFC 9293 §3.8.6.1, §3.8.4).
-    sendControl(env, connection, seqAdd(connection.snd.una, -1), ACK, now)
+    const note = connection.timers.persistAt === NEVER ? 'keep-alive' : 'zero-window probe'
+    sendControl(env, connection, seqAdd(connection.snd.una, -1), ACK, now, note)
   }
   let acks = connection.duplicateAcksOwed
   if (acks === 0 && (connection.ackNow || connection.sackOwed)) acks = 1
@@ -81,12 +84,12 @@ function sendProbe(env: TcpEnvironment, connection: Connection, now: Micros): vo
   const usable = seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt)
   connection.tlpEnd = snd.nxt
   connection.tlpIsRetransmit = false
-  if (pending > 0 && pending <= usable && sendData(env, connection, pending, false, now)) return
+  if (pending > 0 && pending <= usable && sendData(env, connection, pending, false, now, TAIL_PROBE)) return
   const { last } = board
   if (last === null) return
   if (last.length > snd.mss) board.split(last, seqAdd(last.end, -snd.mss))
   connection.tlpIsRetransmit = true
-  retransmit(env, connection, board.last!, now)
+  retransmit(env, connection, board.last!, now, `sent again: ${TAIL_PROBE}`)
 }
 
 /** SYN, or SYN and ACK; again where it was lost (RFC 9293 §3.10.1, §3.10.7.2). */
@@ -101,13 +104,17 @@ export function sendSyn(env: TcpEnvironment, connection: Connection, now: Micros
   if (isReply ? connection.windowScalingOn : config.windowScaling) options.windowScale = rcv.windowScale
   // RFC 7323 §2.2: the window of a SYN is never scaled.
   const window = Math.min(connection.receiveLimit, 0xffff)
-  if (snd.nxt === snd.iss) snd.nxt = seqAdd(snd.iss, 1)
+  const isFirst = snd.nxt === snd.iss
+  if (isFirst) snd.nxt = seqAdd(snd.iss, 1)
   if (connection.unackedSince === NEVER) connection.unackedSince = now
   rcv.edge = seqAdd(rcv.nxt, window)
   rcv.acked = rcv.nxt
   connection.ackNow = false
   const packet = Packet.allocate(env.pool, 0)
-  if (packet !== null) emit(env, connection, packet, snd.iss, isReply ? SYN | ACK : SYN, window, now)
+  if (packet !== null) {
+    if (!isFirst) packet.note = 'sent again: not acknowledged'
+    emit(env, connection, packet, snd.iss, isReply ? SYN | ACK : SYN, window, now)
+  }
   if (connection.timers.retransmitAt === NEVER) armRetransmit(connection, now)
 }
 
@@ -117,9 +124,17 @@ export function sendAck(env: TcpEnvironment, connection: Connection, now: Micros
 }
 
 /** A segment that carries no data and takes no sequence number: ACK, a keep-alive, a window probe. */
-export function sendControl(env: TcpEnvironment, connection: Connection, seq: Seq, flags: number, now: Micros): void {
+export function sendControl(
+  env: TcpEnvironment,
+  connection: Connection,
+  seq: Seq,
+  flags: number,
+  now: Micros,
+  note = '',
+): void {
   const packet = Packet.allocate(env.pool, 0)
   if (packet === null) return
+  packet.note = note
   beginOptions(connection, now)
   addSack(connection)
   connection.sackOwed = false
@@ -130,9 +145,16 @@ export function sendControl(env: TcpEnvironment, connection: Connection, seq: Se
 export function sendReset(env: TcpEnvironment, connection: Connection, now: Micros): void {
   const packet = Packet.allocate(env.pool, 0)
   if (packet === null) return
+  packet.note = 'reset: aborted'
   options.clear()
   env.counters.TcpOutRsts++
   emit(env, connection, packet, connection.snd.nxt, RST | ACK, 0, now)
+}
+
+const WHY_AGAIN: Readonly<Record<RecoveryPhase, string>> = {
+  open: 'sent again: too long for the path',
+  recovery: 'sent again: deemed lost',
+  loss: 'sent again: the retransmission timer expired',
 }
 
 /** Sends again what is lost, as far as the congestion window lets it. */
@@ -145,13 +167,19 @@ function sendLost(env: TcpEnvironment, connection: Connection, now: Micros): voi
     // Whole segments only: part of one would leave a small one behind.
     const room = Math.max(mss, Math.floor(allowance / mss) * mss)
     if (segment.length > room) board.split(segment, seqAdd(segment.start, room))
-    if (!retransmit(env, connection, segment, now)) return
+    if (!retransmit(env, connection, segment, now, WHY_AGAIN[connection.phase])) return
   }
 }
 
 /** Sends one segment again; false: there was no memory for it. */
-export function retransmit(env: TcpEnvironment, connection: Connection, segment: SentSegment, now: Micros): boolean {
-  if (!sendRange(env, connection, segment.start, segment.end, now)) return false
+function retransmit(
+  env: TcpEnvironment,
+  connection: Connection,
+  segment: SentSegment,
+  now: Micros,
+  note: string,
+): boolean {
+  if (!sendRange(env, connection, segment.start, segment.end, now, note)) return false
   connection.board.markRetransmitted(segment, now)
   const segments = Math.max(1, Math.ceil(segment.length / connection.snd.mss))
   connection.totalRetransmits += segments
@@ -217,13 +245,20 @@ function mssRemainder(connection: Connection, length: number): number {
   return seqAfter(connection.snd.smallEnd, connection.snd.una) ? remainder : 0
 }
 
-function sendData(env: TcpEnvironment, connection: Connection, length: number, withFin: boolean, now: Micros): boolean {
+function sendData(
+  env: TcpEnvironment,
+  connection: Connection,
+  length: number,
+  withFin: boolean,
+  now: Micros,
+  note = '',
+): boolean {
   const { snd } = connection
   const start = snd.nxt
   const end = seqAdd(start, length + (withFin ? 1 : 0))
   if (withFin) connection.finSent = true
   snd.nxt = end
-  if (!sendRange(env, connection, start, end, now)) {
+  if (!sendRange(env, connection, start, end, now, note)) {
     snd.nxt = start
     if (withFin) connection.finSent = false
     // The pool is empty: try again soon, for no ACK may come to wake us.
@@ -241,10 +276,18 @@ function sendData(env: TcpEnvironment, connection: Connection, length: number, w
 }
 
 /** Builds and sends [start, end): data from the queue, and FIN where it lies within. */
-function sendRange(env: TcpEnvironment, connection: Connection, start: Seq, end: Seq, now: Micros): boolean {
+function sendRange(
+  env: TcpEnvironment,
+  connection: Connection,
+  start: Seq,
+  end: Seq,
+  now: Micros,
+  note: string,
+): boolean {
   const { sendQueue, snd } = connection
   const packet = Packet.allocate(env.pool, 0)
   if (packet === null) return false
+  packet.note = note
   const dataEnd = seqMin(end, sendQueue.end)
   const length = Math.max(0, seqDiff(dataEnd, start))
   if (length > 0) sendQueue.lend(packet, start, length)

@@ -32,12 +32,14 @@ export function resetFor(pool: PagePool, segment: Segment, ends: Endpoints): Pac
   if (segment.has(RST)) return null
   const length = segment.length + (segment.has(SYN) ? 1 : 0) + (segment.has(FIN) ? 1 : 0)
   const hasAck = segment.has(ACK)
-  return bareSegment(pool, ends, {
+  const reset = bareSegment(pool, ends, {
     seq: hasAck ? segment.ack : (0 as Seq),
     ack: hasAck ? (0 as Seq) : seqAdd(segment.seq, length),
     flags: hasAck ? RST : RST | ACK,
     window: 0,
   })
+  if (reset !== null) reset.note = 'reset: no connection takes the segment'
+  return reset
 }
 
 const NO_OPTIONS = new TcpOptions()

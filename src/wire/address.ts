@@ -37,6 +37,11 @@ export class IpAddress {
     return address
   }
 
+  /** An address as it is, a text by what it names. Throws UsageError. */
+  static of(given: IpAddress | string): IpAddress {
+    return typeof given === 'string' ? IpAddress.from(given) : given
+  }
+
   static v4(word: number): IpAddress {
     return new IpAddress(4, 0, 0, 0, word)
   }
@@ -203,6 +208,13 @@ export class IpPrefix {
       throw new UsageError(`'${text}' is not an address with a prefix length: write it like 10.0.0.1/24 or fd00::1/64`)
     }
     return new IpPrefix(address, bits)
+  }
+
+  /** A prefix as it is, a text with its length by what it names. Throws UsageError. */
+  static of(given: IpPrefix | string): IpPrefix {
+    if (typeof given !== 'string') return given
+    if (given.includes('/')) return IpPrefix.from(given)
+    throw new UsageError(`'${given}' has no prefix length: write it like 10.0.0.2/24 or fd00::2/64`)
   }
 
   /** The prefix with its host bits cleared. */

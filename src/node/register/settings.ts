@@ -142,7 +142,7 @@ export function hostOptionsOf(settings: Settings): HostOptions {
     )
   }
   parseLinkName(link)
-  const addresses = (settings.address ?? []).map(prefixOf)
+  const addresses = (settings.address ?? []).map((text) => IpPrefix.of(text))
   if (addresses.length === 0 && settings.autoconf !== true) {
     throw new UsageError(
       `the program's host has no address: give one with ${variableOf('address')}, like ${variableOf('address')}=10.77.0.2/24`,
@@ -152,7 +152,7 @@ export function hostOptionsOf(settings: Settings): HostOptions {
     link,
     addresses,
     gateways: (settings.gateway ?? []).map((text) => IpAddress.from(text)),
-    osAddresses: (settings.osAddress ?? []).map(prefixOf),
+    osAddresses: (settings.osAddress ?? []).map((text) => IpPrefix.of(text)),
     offload: settings.offload ?? true,
     acceptRouters: settings.autoconf ?? false,
     ...(settings.mtu === undefined ? {} : { mtu: settings.mtu }),
@@ -161,13 +161,6 @@ export function hostOptionsOf(settings: Settings): HostOptions {
     nameServers: settings.dns ?? [],
     hosts: hostsTableOf(settings),
   }
-}
-
-function prefixOf(text: string): IpPrefix {
-  if (!text.includes('/')) {
-    throw new UsageError(`'${text}' has no prefix length: write it like 10.0.0.2/24 or fd00::2/64`)
-  }
-  return IpPrefix.from(text)
 }
 
 /** The lines `NAME=ADDRESS` in the format of /etc/hosts. Throws UsageError. */
@@ -184,5 +177,5 @@ export function hostsTableOf(settings: Settings): string {
 
 /** Which destinations stay the system's. Throws UsageError. */
 export function systemPrefixes(settings: Settings): IpPrefix[] {
-  return (settings.system ?? []).map(prefixOf)
+  return (settings.system ?? []).map((text) => IpPrefix.of(text))
 }
