@@ -119,7 +119,8 @@ export class Ipv4 implements NetworkLayer, IpOutput {
   }
 
   mtu(way: Way): number {
-    return this.context.pathMtu.get(way.destination, way.linkMtu)
+    // A loopback device has a greater one than a header can tell.
+    return Math.min(this.context.pathMtu.get(way.destination, way.linkMtu), IPV4_MAX_PACKET)
   }
 
   send(packet: Packet, way: Way, options: SendOptions, now: Micros): SendResult {

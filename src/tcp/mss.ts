@@ -3,6 +3,7 @@
 // repeated time-outs make them smaller (RFC 4821 §7.7).
 
 import { after, type Micros, seconds } from '../time.ts'
+import { IPV4_MAX_PACKET } from '../wire/ipv4.ts'
 import { IPV6_MIN_MTU } from '../wire/ipv6.ts'
 import type { Connection } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
@@ -25,10 +26,12 @@ const BLACK_HOLE_LIFETIME = seconds(600)
 
 export const headersOf = (connection: Connection): number => (connection.remoteAddress.family === 4 ? 40 : 60)
 
-/** What our SYN announces: the first link's MTU without headers (RFC 6691). */
+/** What our SYN announces: the first link's MTU, or as much of it as a packet can have, without headers (RFC 6691). */
 export function announcedMss(env: TcpEnvironment, connection: Connection): number {
   const way = env.refreshWay(connection) ?? connection.way
-  return limited(connection, Math.max(0, Math.min(way.linkMtu - headersOf(connection), 65_535)))
+  const most = connection.remoteAddress.family === 4 ? IPV4_MAX_PACKET : way.linkMtu
+  const mss = Math.min(way.linkMtu, most) - headersOf(connection)
+  return limited(connection, Math.max(0, Math.min(mss, 65_535)))
 }
 
 /** The program may want smaller segments than link and peer take. */

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { PagePool } from '../../src/buf/page.ts'
+import { LOOPBACK_MTU } from '../../src/link/loopback.ts'
 import { settle } from '../../src/node/settle.ts'
 import type { World } from '../../src/sim/world.ts'
 import { TcpListener } from '../../src/socket/tcp-listener.ts'
@@ -76,6 +77,18 @@ describe('path MTU', () => {
       expect(connection.snd.mss).toBe(65_521 - 52)
       expect(world.now).toBeLessThan(millis(100))
     }))
+
+  test.each([
+    ['127.0.0.1', 65_535 - 52],
+    ['::1', LOOPBACK_MTU - 72],
+  ])('RFC 6691: on a loopback device segments to %s are as large as an IP header can tell, %i bytes', (target, mss) =>
+    inRunningWorld(async (world) => {
+      const host = world.host('a')
+      const { connection } = await carry(host, host, target, 20 * mss)
+      expect(connection.snd.mss).toBe(mss)
+      expect([host.counters.IpFragFails, host.counters.TcpRetransSegs]).toEqual([0, 0])
+    }),
+  )
 
   test.each([
     ['10.0.0.2', 1_100, 1_064 - 52],
