@@ -3,7 +3,7 @@
 import type { Stack } from '../stack.ts'
 import { type Connection, canSend } from '../tcp/connection.ts'
 import { writeRoom } from '../tcp/open.ts'
-import { tuneReceiveBuffer, windowUpdateDue } from '../tcp/window.ts'
+import { programRead } from '../tcp/window.ts'
 import { seqDiff } from '../wire/sequence.ts'
 import type { Descriptor, TcpDescriptor, UdpDescriptor } from './descriptors.ts'
 import type { Addresses } from './flow.ts'
@@ -82,11 +82,7 @@ function wrongMessage(call: Call, seen: number): string | null {
 
 function take(stack: Stack, connection: Connection, target: Uint8Array): number {
   const count = connection.receiveQueue.read(target, 0, target.length)
-  tuneReceiveBuffer(connection, count, stack.clock.now())
-  if (windowUpdateDue(connection)) {
-    connection.ackNow = true
-    stack.tcp.owe(connection)
-  }
+  programRead(stack.tcp, connection, count, stack.clock.now())
   return count
 }
 

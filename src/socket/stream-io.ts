@@ -3,18 +3,13 @@
 import type { Stack } from '../stack.ts'
 import type { Connection } from '../tcp/connection.ts'
 import { retryLater, writeRoom } from '../tcp/open.ts'
-import { tuneReceiveBuffer, windowUpdateDue } from '../tcp/window.ts'
+import { programRead } from '../tcp/window.ts'
 
-/** Copies what has arrived to `target`, and returns how many bytes that were. The window opens as the room grows. */
+/** Copies what has arrived to `target`, and returns how many bytes that were. The peer hears of it where it may wait for that. */
 export function takeBytes(stack: Stack, connection: Connection, target: Uint8Array): number {
   const count = connection.receiveQueue.read(target, 0, target.length)
   if (count === 0) return 0
-  tuneReceiveBuffer(connection, count, stack.clock.now())
-  if (windowUpdateDue(connection)) {
-    connection.ackNow = true
-    stack.tcp.owe(connection)
-    stack.onWork?.()
-  }
+  if (programRead(stack.tcp, connection, count, stack.clock.now())) stack.onWork?.()
   return count
 }
 

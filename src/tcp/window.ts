@@ -1,10 +1,10 @@
 // The receiver's window: how much is offered, when a change is worth telling, and how the buffer grows with what
 // the program reads (RFC 9293 §3.8.6.2.2; dynamic right-sizing after Fisk and Feng).
 
-import { type Micros, micros } from '../time.ts'
+import { type Micros, micros, NEVER } from '../time.ts'
 import { seqAtLeast } from '../wire/sequence.ts'
 import { type Connection, canReceive } from './connection.ts'
-import type { Segment } from './environment.ts'
+import type { Segment, TcpEnvironment } from './environment.ts'
 import { timestampOf } from './timestamp.ts'
 
 /** Segments that a connection may have although memory is short: fewer would make it wait for time-outs. */
@@ -47,8 +47,28 @@ export function windowUpdateDue(connection: Connection): boolean {
   )
 }
 
-/** The program read `bytes`: doubles the buffer where it reads more than half of one in a round trip. */
-export function tuneReceiveBuffer(connection: Connection, bytes: number, now: Micros): void {
+/** The program read `bytes` of what came: the buffer may grow, and a peer that waits hears of it at once. True: an ACK is owed. */
+export function programRead(env: TcpEnvironment, connection: Connection, bytes: number, now: Micros): boolean {
+  tuneReceiveBuffer(connection, bytes, now)
+  if (!windowUpdateDue(connection) && !(bytes > 0 && peerWaits(env, connection, now))) return false
+  connection.ackNow = true
+  env.owe(connection)
+  return true
+}
+
+/**
+ * All is read, and the last segment was a small one: by Nagle's rule its sender may hold back the next until it is
+ * acknowledged. Data of our own would take the ACK along; where none went out for as long as an ACK is put off, or small
+ * segments came one after another, there is nothing to wait for (after Linux's tcp_cleanup_rbuf).
+ */
+function peerWaits({ config }: TcpEnvironment, connection: Connection, now: Micros): boolean {
+  const { lastSentAt, rcv, receiveQueue, timers, unackedSegments } = connection
+  if (timers.delayedAckAt === NEVER || receiveQueue.available > 0 || rcv.lastBytes >= rcv.segmentBytes) return false
+  return unackedSegments > 1 || now - lastSentAt > config.delayedAck
+}
+
+/** Doubles the buffer where the program reads more than half of one in a round trip. */
+function tuneReceiveBuffer(connection: Connection, bytes: number, now: Micros): void {
   connection.tuneBytes += bytes
   const rtt = connection.receiverRtt > 0 ? connection.receiverRtt : connection.rtt.srtt
   if (rtt === 0 || now - connection.tuneAt < rtt) return
