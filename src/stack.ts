@@ -144,6 +144,7 @@ export class Stack implements Machine {
       pool: this.pool,
       counters: this.counters,
       random: options.random,
+      calls: this.calls,
       ipv4: this.ipv4,
       ipv6: this.ipv6,
       ...addresses,

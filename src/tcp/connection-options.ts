@@ -1,5 +1,6 @@
-// What a program may set on a connection; the defaults are in default-options.ts.
+// What a program may set on a connection, and whether it makes sense; the defaults are in default-options.ts.
 
+import { UsageError } from '../errors.ts'
 import type { Micros } from '../time.ts'
 import type { CongestionControl } from './congestion.ts'
 
@@ -25,4 +26,31 @@ export interface ConnectionOptions {
   segmentLimit: number
   /** Makes the congestion control; null: the stack's (Linux's TCP_CONGESTION). */
   congestionControl: (() => CongestionControl) | null
+}
+
+/** The longest of its times: as many milliseconds as a signed number of 32 bits holds, some 24 days. */
+const LONGEST = 0x7fff_ffff * 1_000
+/** A larger buffer could not be told: 65,535 bytes, scaled by 14 (RFC 7323 §2.3). */
+const LARGEST = 0xffff * 2 ** 14
+
+const RANGES = {
+  keepAliveIdle: [1, LONGEST],
+  keepAliveInterval: [1, LONGEST],
+  keepAliveCount: [1, 255],
+  userTimeout: [0, LONGEST],
+  hopLimit: [1, 255],
+  trafficClass: [0, 255],
+  receiveBytes: [1, LARGEST],
+  sendBytes: [1, LARGEST],
+  segmentLimit: [0, 0xffff],
+} as const satisfies Partial<Record<keyof ConnectionOptions, readonly [least: number, most: number]>>
+
+/** Throws UsageError for a number that no connection could work with. */
+export function checkOptions(options: Partial<ConnectionOptions>): void {
+  for (const name of Object.keys(RANGES) as (keyof typeof RANGES)[]) {
+    const value = options[name]
+    const [least, most] = RANGES[name]
+    if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) continue
+    throw new UsageError(`${name} is ${value}: give a whole number from ${least} to ${most}`)
+  }
 }

@@ -6,7 +6,7 @@ import { codeOfNoWay, type Way } from '../ip/seams.ts'
 import { after, type Micros, millis, NEVER } from '../time.ts'
 import { anyAddress, type IpAddress } from '../wire/address.ts'
 import { Connection, canSend, isSynchronized, setState } from './connection.ts'
-import type { ConnectionOptions } from './connection-options.ts'
+import { type ConnectionOptions, checkOptions } from './connection-options.ts'
 import { Listener, type ListenOptions } from './listener.ts'
 import type { SegmentEnds, Tcp } from './tcp.ts'
 import { QUICK_ACKS } from './text.ts'
@@ -14,8 +14,11 @@ import { armKeepAlive } from './timers.ts'
 import { windowScaleFor, windowUpdateDue } from './window.ts'
 
 /** The stack's own where nothing else is wanted: a hundred thousand connections share them. */
-const withDefaults = ({ options }: Tcp, wanted: Partial<ConnectionOptions> = {}): Readonly<ConnectionOptions> =>
-  Object.keys(wanted).length === 0 ? options : { ...options, ...wanted }
+function withDefaults({ options }: Tcp, wanted: Partial<ConnectionOptions> = {}): Readonly<ConnectionOptions> {
+  if (Object.keys(wanted).length === 0) return options
+  checkOptions(wanted)
+  return { ...options, ...wanted }
+}
 
 /** Until memory may have come back. */
 const RETRY = millis(10)
@@ -31,7 +34,7 @@ export interface ConnectOptions {
   readonly options?: Partial<ConnectionOptions>
 }
 
-/** Active OPEN. Throws NetError: EADDRINUSE (the local port is another's), EADDRNOTAVAIL (and that connection exists, maybe in TIME-WAIT; or no port is free), EADDRNOTAVAIL, ENETUNREACH, EACCES, EINVAL, ENOBUFS. */
+/** Active OPEN. Throws NetError: EADDRINUSE (the local port is another's), EADDRNOTAVAIL (and that connection exists, maybe in TIME-WAIT; or no port is free), EADDRNOTAVAIL, ENETUNREACH, EACCES, EINVAL, ENOBUFS; UsageError (options). */
 export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connection {
   const { remoteAddress, remotePort } = wanted
   if (remoteAddress.isMulticast || tcp.isBroadcast(remoteAddress)) {
@@ -59,7 +62,7 @@ export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connecti
   return connection
 }
 
-/** Passive OPEN. Throws NetError: EADDRINUSE, EADDRNOTAVAIL, EINVAL. */
+/** Passive OPEN. Throws NetError: EADDRINUSE, EADDRNOTAVAIL, EINVAL; UsageError (options). */
 export function listen(tcp: Tcp, wanted: ListenOptions, options: Partial<ConnectionOptions>): Listener {
   const address = wanted.address ?? anyAddress(wanted.family)
   if (!(Number.isInteger(wanted.port) && wanted.port >= 0 && wanted.port <= 65_535)) {
@@ -217,9 +220,12 @@ function clash(a: Listener, b: Listener): boolean {
   return a.address.isUnspecified || b.address.isUnspecified || a.address.equals(b.address)
 }
 
-/** Sets options of a connection that exists: timers are armed, and what waited for more bytes may go (RFC 9293 §3.7.4). */
+/** Sets options of a connection that exists: timers are armed, and what waited for more bytes may go (RFC 9293 §3.7.4). Throws UsageError. */
 export function setOptions(tcp: Tcp, connection: Connection, options: Partial<ConnectionOptions>, now: Micros): void {
+  checkOptions(options)
   connection.options = { ...connection.options, ...options }
+  connection.receiveLimit = Math.min(connection.receiveLimit, connection.options.receiveBytes)
+  connection.sendLimit = Math.min(connection.sendLimit, connection.options.sendBytes)
   if (options.reuseAddress === true) tcp.demux.exclusive.delete(connection)
   else if (options.reuseAddress === false && connection.state !== 'CLOSED') tcp.demux.exclusive.add(connection)
   // The new one begins with the window that the old one leaves.

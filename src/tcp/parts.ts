@@ -5,6 +5,7 @@ import type { Counters } from '../counters.ts'
 import type { IpOutput, Way } from '../ip/seams.ts'
 import type { Random } from '../random.ts'
 import type { Micros } from '../time.ts'
+import type { UserCalls } from '../user-calls.ts'
 import type { IpAddress } from '../wire/address.ts'
 import type { CongestionControl } from './congestion.ts'
 import type { TcpConfig } from './environment.ts'
@@ -14,6 +15,7 @@ export interface TcpParts {
   readonly pool: PagePool
   readonly counters: Counters
   readonly random: Random
+  readonly calls: UserCalls
   readonly ipv4: IpOutput
   readonly ipv6: IpOutput
   readonly isLocal: (address: IpAddress) => boolean

@@ -17,7 +17,7 @@ import type { IpAddress } from '../wire/address.ts'
 import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
 import { type Seq, seqBefore } from '../wire/sequence.ts'
-import { checkTcp, TCP_MAX_HEADER, tcpDestinationPort, tcpSeq, tcpSourcePort } from '../wire/tcp.ts'
+import { checkTcp, RST, TCP_MAX_HEADER, tcpDestinationPort, tcpSeq, tcpSourcePort } from '../wire/tcp.ts'
 import { ChallengeLimit, mayAnswer } from './challenge.ts'
 import type { CongestionControl } from './congestion.ts'
 import {
@@ -354,7 +354,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
       for (const listener of listeners) {
         listener.closed = true
         listener.accepted.length = 0
-        listener.onAcceptable?.()
+        this.parts.calls.run(() => listener.onAcceptable?.())
       }
     }
     this.listeners.clear()
@@ -388,7 +388,8 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   }
 
   private reset(segment: Segment, ends: SegmentEnds, now: Micros): void {
-    if (!this.resets.take(now)) return
+    // An RST gets no answer, and must not use up those of others.
+    if (segment.has(RST) || !this.resets.take(now)) return
     const reply = resetFor(this.pool, segment, ends)
     if (reply === null) return
     const output = this.outputFor(ends.remote)
@@ -408,19 +409,20 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   }
 
   private tellOwners(): void {
+    const { calls } = this.parts
     for (const connection of this.notified.splice(0)) {
       const { events, owner } = connection
       connection.events = 0
       if (owner === null) continue
-      if ((events & EVENT_ESTABLISHED) !== 0) owner.onEstablished()
-      if ((events & EVENT_READABLE) !== 0) owner.onReadable()
-      if ((events & EVENT_WRITABLE) !== 0) owner.onWritable()
-      if ((events & EVENT_REPORTS) !== 0) owner.onReport(events & EVENT_REPORTS)
-      if ((events & EVENT_CLOSED) !== 0) owner.onClosed(connection.error)
+      if ((events & EVENT_ESTABLISHED) !== 0) calls.run(() => owner.onEstablished())
+      if ((events & EVENT_READABLE) !== 0) calls.run(() => owner.onReadable())
+      if ((events & EVENT_WRITABLE) !== 0) calls.run(() => owner.onWritable())
+      if ((events & EVENT_REPORTS) !== 0) calls.run(() => owner.onReport(events & EVENT_REPORTS))
+      if ((events & EVENT_CLOSED) !== 0) calls.run(() => owner.onClosed(connection.error))
     }
     for (const listener of this.acceptable.splice(0)) {
       listener.announced = false
-      if (!listener.closed) listener.onAcceptable?.()
+      if (!listener.closed) calls.run(() => listener.onAcceptable?.())
     }
   }
 }

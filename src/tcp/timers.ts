@@ -161,6 +161,8 @@ function tailLossProbe(env: TcpEnvironment, connection: Connection, now: Micros)
   const { board, timers } = connection
   timers.probeAt = NEVER
   if (connection.phase !== 'open' || board.last === null || connection.tlpEnd !== null) return
+  // RFC 8985 §7.2: SACK told of something meanwhile, and RACK sees to the rest.
+  if (board.sackedBytes > 0) return
   // There is more to send, and pacing will: the end of that is the tail.
   if (timers.paceAt !== NEVER) return armProbe(connection, now)
   env.counters.TcpExtTCPLossProbes++

@@ -46,6 +46,21 @@ describe('node:net in a world', () => {
       await world.run(closed)
     }))
 
+  it.each([-1_000, 1e12])('a keep-alive delay of %i ms, which no kernel takes, only switches it on', (delay) =>
+    withHosts(7, async (world, { a, b }) => {
+      b.net.createServer((socket) => socket.on('data', (data) => socket.end(data))).listen(80)
+      const client = a.net.connect(80, '10.0.0.2')
+      await world.run(once(client, 'connect'))
+      client.setKeepAlive(true, delay)
+      client.write('hello')
+      const [data] = await world.run(once(client, 'data'))
+      expect(String(data)).toBe('hello')
+      const [connection] = [...a.stack.tcp.demux.values()]
+      expect(connection!.options).toMatchObject({ keepAlive: true, keepAliveIdle: seconds(7_200) })
+      client.destroy()
+    }),
+  )
+
   it('a time-out of a socket waits virtual time, and activity puts it off', () =>
     withHosts(2, async (world, { a, b }) => {
       b.net.createServer((socket) => socket.resume()).listen(80)

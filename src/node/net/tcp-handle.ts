@@ -21,6 +21,8 @@ const MOST_READS = 32
 /** libuv's keep-alive where a delay is given: a probe a second, ten of them. */
 const KEEP_ALIVE_INTERVAL = seconds(1)
 const KEEP_ALIVE_COUNT = 10
+/** Linux's MAX_TCP_KEEPIDLE. */
+const MOST_KEEP_ALIVE_SECONDS = 32_767
 /** How the stack ends connections that are not ended in order and by no peer: Stack.close. */
 const GONE = 'ECONNABORTED' satisfies NetErrorCode
 const TRAFFIC_CLASS_LIMIT = 255
@@ -358,7 +360,8 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
   }
 
   setKeepAlive(enable: boolean, delay: number): void {
-    if (!enable || delay === 0) return this.set({ keepAlive: enable })
+    // Linux takes no other delays; libuv has switched it on by then, and nobody hears of the rest.
+    if (!enable || delay < 1 || delay > MOST_KEEP_ALIVE_SECONDS) return this.set({ keepAlive: enable })
     this.set({
       keepAlive: true,
       keepAliveIdle: seconds(delay),
