@@ -53,6 +53,8 @@ export const link = (text: string): string => {
 
 export const mtu = (text: string): number => integer('--mtu', text, 68, 65_535)
 
+export const httpPort = (text: string): number => integer('--http', text, 1, 65_535)
+
 export function isn(text: string): IsnChoice {
   if (text === 'hashed' || text === 'random') return text
   if (/^epoch:./.test(text)) return { epochFile: text.slice('epoch:'.length) }

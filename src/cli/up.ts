@@ -2,11 +2,13 @@
 
 import type { Command } from 'commander'
 import { nonZero } from '../counters.ts'
-import { EnvironmentError } from '../errors.ts'
+import { EnvironmentError, UsageError } from '../errors.ts'
+import type { InterfaceAddress } from '../ip/interface.ts'
 import { parseLinkName } from '../link/link-name.ts'
 import { ControlSocket } from '../node/control/control-socket.ts'
 import type { Host } from '../node/host.ts'
-import { parseServices, type Service, type ServiceName, startServices } from '../node/services.ts'
+import { parseServices, SERVICE_PORTS, type Service, type ServiceName, startServices } from '../node/services.ts'
+import { StatusServer } from '../node/status/status-server.ts'
 import { isSystemSideDown } from '../node/system-side.ts'
 import { startTcpServices } from '../node/tcp-services.ts'
 import * as read from './arguments.ts'
@@ -15,8 +17,12 @@ import { addHostOptions, type HostFlags, openHost } from './host-options.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_OK, print, printJson, report, say } from './output.ts'
 
+const HTTP_PORT = 80
+
 interface UpFlags extends HostFlags {
   serve?: ServiceName[]
+  /** The port of the page. */
+  http?: number
   duration?: number
   ndjson?: boolean
   /** The path, or false: none. */
@@ -37,6 +43,11 @@ export function upCommand(program: Command, end: (code: number) => void): void {
       read.once('--serve', parseServices),
     )
     .option(
+      '--http <PORT>',
+      'a page on this TCP port that shows what the host does',
+      read.once('--http', read.httpPort),
+    )
+    .option(
       '--isn <HOW>',
       'initial sequence numbers of TCP: hashed (the default), random, or epoch:FILE',
       read.once('--isn', read.isn),
@@ -52,12 +63,15 @@ export function upCommand(program: Command, end: (code: number) => void): void {
   hourglass up --link tap:tap0 --address 10.77.0.2/24 --os-address 10.77.0.1/24
       then, in another terminal: ping 10.77.0.2
   hourglass up --link tap:tap0 --address fd77::2/64 --os-address fd77::1/64 --capture up.pcapng --duration 20
+  hourglass up --link tap:tap0 --address 10.77.0.2/24 --os-address 10.77.0.1/24 --http 80
+      then open http://10.77.0.2/ in a browser
   hourglass up --link udp:127.0.0.1:5000-127.0.0.1:5001 --address 10.0.0.1/24 --serve echo
 `,
   )
 }
 
 async function up(flags: UpFlags): Promise<number> {
+  checkPort(flags)
   const stop = untilInterrupted()
   if (flags.duration !== undefined) stop.after(flags.duration * 1_000)
   const host = await openHost(flags, stop)
@@ -74,11 +88,13 @@ async function up(flags: UpFlags): Promise<number> {
   }
   let services: Service[] = []
   let control: ControlSocket | null = null
+  let status: StatusServer | null = null
   try {
     control = await openControl(host, flags)
     await Promise.race([host.ready(), stop.promise])
     services = [...startServices(host.stack, flags.serve ?? []), ...startTcpServices(host.stack, flags.serve ?? [])]
-    if (stop.reason === null) announce(host, services, flags.ndjson === true)
+    if (flags.http !== undefined) status = await StatusServer.open(host, flags.http)
+    if (stop.reason === null) announce(host, services, status, flags.ndjson === true)
     if (isSystemSideDown(parseLinkName(flags.link), host.interface.name)) {
       say(
         `hourglass: the system's ${host.interface.name} is down: run ip link set ${host.interface.name} up, or give --os-address`,
@@ -87,6 +103,7 @@ async function up(flags: UpFlags): Promise<number> {
     await stop.promise
   } finally {
     for (const service of services) service.close()
+    status?.close()
     control?.close()
     await host.close()
   }
@@ -96,6 +113,11 @@ async function up(flags: UpFlags): Promise<number> {
     return EXIT_ENVIRONMENT
   }
   return stop.reason === 'interrupted' ? EXIT_INTERRUPTED : EXIT_OK
+}
+
+function checkPort({ http, serve = [] }: UpFlags): void {
+  const taker = serve.find((name) => SERVICE_PORTS[name] === http)
+  if (taker !== undefined) throw new UsageError(`--http ${http}: the service ${taker} has this port: give another`)
 }
 
 /** Null where none is wanted. The default one's failure is told, and the host runs on; a named one's is an error. */
@@ -110,9 +132,12 @@ async function openControl(host: Host, { control }: UpFlags): Promise<ControlSoc
   }
 }
 
-function announce(host: Host, services: readonly Service[], ndjson: boolean): void {
+function announce(host: Host, services: readonly Service[], status: StatusServer | null, ndjson: boolean): void {
   const { interface: on } = host
-  const addresses = on.addresses.filter(({ usable }) => usable).map(({ prefix }) => String(prefix))
+  const usable = on.addresses.filter((entry) => entry.usable)
+  const addresses = usable.map(({ prefix }) => String(prefix))
+  // A browser takes no zone, which a link-local address would need.
+  const pages = status === null ? [] : usable.filter(({ address }) => !address.isLinkLocal).map(urlOf(status.port))
   if (ndjson) {
     printJson({
       event: 'ready',
@@ -122,6 +147,7 @@ function announce(host: Host, services: readonly Service[], ndjson: boolean): vo
       mtu: on.mtu,
       offloads: on.device.offloads,
       services: services.map(({ name, port, protocol }) => ({ name, port, protocol })),
+      pages,
       pid: process.pid,
     })
     return
@@ -132,7 +158,15 @@ function announce(host: Host, services: readonly Service[], ndjson: boolean): vo
       : `, serving ${services.map(({ name, port, protocol }) => `${name} (${protocol} ${port})`).join(', ')}`
   const mac = on.isEthernet ? ` ${on.mac}` : ''
   print(`ready: ${on.name}${mac} mtu ${on.mtu} ${addresses.join(' ')}${serving}; Ctrl-C ends`)
+  if (pages.length > 0) print(`page: ${pages.join(' ')}`)
 }
+
+const urlOf =
+  (port: number) =>
+  ({ address }: InterfaceAddress): string => {
+    const host = address.family === 6 ? `[${address}]` : String(address)
+    return `http://${host}${port === HTTP_PORT ? '' : `:${port}`}/`
+  }
 
 function printCounters(host: Host, reason: string, ndjson: boolean): void {
   const { interface: on, stack } = host

@@ -155,6 +155,12 @@ export function* neighborRows(stack: Stack): Generator<NeighborRow> {
 
 /** UDP ports, TCP listeners, TCP connections. */
 export function* socketRows(stack: Stack, withInfo: boolean): Generator<SocketState> {
+  yield* portRows(stack)
+  yield* connectionRows(stack, withInfo)
+}
+
+/** UDP ports and TCP listeners. */
+export function* portRows(stack: Stack): Generator<SocketState> {
   for (const endpoint of stack.udp.list()) {
     yield {
       protocol: 'udp',
@@ -189,6 +195,9 @@ export function* socketRows(stack: Stack, withInfo: boolean): Generator<SocketSt
       }
     }
   }
+}
+
+export function* connectionRows(stack: Stack, withInfo: boolean): Generator<SocketState> {
   for (const connection of stack.tcp.demux.values()) yield connectionState(stack, connection, withInfo)
 }
 

@@ -194,8 +194,8 @@ interface ServerInside {
 
 const MILLIS_PER_SECOND = 1_000
 
-/** A server of Node's listens on our host: its handle is a server of ours. */
-function listenOn(server: Server, net: Net, args: readonly unknown[]): Server {
+/** A server of Node's listens on our host: its handle is a server of ours. `args` are those of Server.listen. */
+export function listenOn(server: Server, net: Net, args: readonly unknown[]): Server {
   const outer = server as unknown as Server & ServerInside
   // Node's own method refuses a second listen in its words.
   if (outer._handle !== null) return systemListen.apply(server, [...args])
