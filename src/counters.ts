@@ -241,6 +241,8 @@ export class Counters {
   TcpExtTCPAbortOnData = 0
   TcpExtTCPAbortOnTimeout = 0
   TcpExtTCPKeepAlive = 0
+  TcpExtTCPMTUPSuccess = 0
+  TcpExtTCPMTUPFail = 0
   TcpExtTCPChallengeACK = 0
   TcpExtTCPSYNChallenge = 0
   TcpExtTCPACKSkippedChallenge = 0

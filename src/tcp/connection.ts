@@ -19,7 +19,6 @@ import {
   LAST_SENT_AT,
   MEASURE_AT,
   PACED_UNTIL,
-  PATH_LIMIT_UNTIL,
   RACK_SENT_AT,
   SCHEDULED_AT,
   Timers,
@@ -28,6 +27,7 @@ import {
   UNACKED_SINCE,
 } from './instants.ts'
 import type { TcpMemory } from './memory.ts'
+import type { MtuSearch } from './mtu-search.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import { RttEstimator } from './rtt.ts'
 import { Scoreboard } from './scoreboard.ts'
@@ -200,8 +200,8 @@ export class Connection {
   // The path (mss.ts).
   /** The path MTU that snd.mss was made for; 0: none yet. */
   pathMtu = 0
-  /** What black-hole detection lets through; 0: anything. And until when. */
-  pathLimit = 0
+  /** What black-hole detection lets through, and how more is found out; null: anything. */
+  search: MtuSearch | null = null
 
   // Receive buffer auto-tuning.
   receiveLimit: number
@@ -378,15 +378,6 @@ export class Connection {
 
   set invalidAckAt(at: Micros) {
     this.instants[INVALID_ACK_AT] = at
-  }
-
-  /** How long pathLimit counts. */
-  get pathLimitUntil(): Micros {
-    return this.instants[PATH_LIMIT_UNTIL]!
-  }
-
-  set pathLimitUntil(at: Micros) {
-    this.instants[PATH_LIMIT_UNTIL] = at
   }
 
   /** When the receive buffer was last looked at, and when the measuring of its round trip began. */

@@ -26,10 +26,9 @@ export const LAST_DATA_RECEIVED_AT = 15
 export const LAST_ACK_RECEIVED_AT = 16
 export const UNACKED_SINCE = 17
 export const INVALID_ACK_AT = 18
-export const PATH_LIMIT_UNTIL = 19
-export const TUNE_AT = 20
-export const MEASURE_AT = 21
-export const PACED_UNTIL = 22
+export const TUNE_AT = 19
+export const MEASURE_AT = 20
+export const PACED_UNTIL = 21
 
 /** What the array of a new connection holds: no timer runs, and nothing happened yet. */
 export const FRESH: readonly Micros[] = Array.from({ length: PACED_UNTIL + 1 }, (_, index) => firstInstant(index))
@@ -41,7 +40,6 @@ function firstInstant(index: number): Micros {
     case SCHEDULED_AT:
     case UNACKED_SINCE:
     case INVALID_ACK_AT:
-    case PATH_LIMIT_UNTIL:
       return NEVER
     case RACK_SENT_AT:
       return -1 as Micros

@@ -1,12 +1,13 @@
 // How large segments may be: what the peer takes, and what the path carries (RFC 9293 §3.7.1, RFC 1191 §6.4, RFC 8201
 // §5.4). The path MTU is learned by src/ip from ICMP errors; where a path swallows large packets without a word,
-// repeated time-outs make them smaller (RFC 4821 §7.7).
+// repeated time-outs make them smaller (RFC 4821 §7.7), and mtu-search.ts finds out how much larger they may be.
 
-import { after, type Micros, seconds } from '../time.ts'
+import type { Micros } from '../time.ts'
 import { IPV4_MAX_PACKET } from '../wire/ipv4.ts'
 import { IPV6_MIN_MTU } from '../wire/ipv6.ts'
 import type { Connection } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
+import { MtuSearch } from './mtu-search.ts'
 
 /** No segment is cut smaller than this, whatever a peer says: its header would cost more than it carries. */
 const MIN_PEER_MSS = 48
@@ -19,12 +20,18 @@ const TIMESTAMPS_LENGTH = 12
 /** What is tried where a path seems to be a black hole: payloads of 1,024 and 536 bytes with IPv4, the least MTU with IPv6. */
 const BLACK_HOLE4 = [1_064, 576]
 const BLACK_HOLE6 = [IPV6_MIN_MTU]
-/** Time-outs of full-sized segments before each step down. */
+/** Time-outs before each step down. */
 const BLACK_HOLE_TIMEOUTS = 3
-/** RFC 1191 §6.3: a larger one is tried after ten minutes. */
-const BLACK_HOLE_LIFETIME = seconds(600)
 
 export const headersOf = (connection: Connection): number => (connection.remoteAddress.family === 4 ? 40 : 60)
+
+/** What of each packet is not data. */
+export const overheadOf = (connection: Connection): number => headersOf(connection) + optionsOf(connection)
+
+const optionsOf = (connection: Connection): number => (connection.timestampsOn ? TIMESTAMPS_LENGTH : 0)
+
+/** The largest packet that the peer takes. */
+const largestFor = (connection: Connection): number => connection.snd.peerMss + headersOf(connection)
 
 /** What our SYN announces: the first link's MTU, or as much of it as a packet can have, without headers (RFC 6691). */
 export function announcedMss(env: TcpEnvironment, connection: Connection): number {
@@ -51,17 +58,17 @@ export function takePeerMss(env: TcpEnvironment, connection: Connection, mss: nu
 export function syncMss(env: TcpEnvironment, connection: Connection, now: Micros): boolean {
   const way = env.refreshWay(connection) ?? connection.way
   let path = env.outputFor(connection.remoteAddress).mtu(way)
-  if (connection.pathLimit > 0) {
-    if (now >= connection.pathLimitUntil) connection.pathLimit = 0
-    else path = Math.min(path, connection.pathLimit)
+  const { search, snd, window } = connection
+  if (search !== null) {
+    if (search.isOpen(Math.min(path, largestFor(connection)), now)) path = search.low
+    else connection.search = null
   }
   if (path === connection.pathMtu) return false
   connection.pathMtu = path
-  const { snd, window } = connection
   const floor = connection.remoteAddress.family === 4 ? MIN_PATH4 : IPV6_MIN_MTU
   const before = snd.mss
   const most = Math.min(snd.peerMss, Math.max(path, floor) - headersOf(connection))
-  snd.mss = most - (connection.timestampsOn ? TIMESTAMPS_LENGTH : 0)
+  snd.mss = most - optionsOf(connection)
   window.mss = snd.mss
   window.cwnd = Math.max(window.cwnd, snd.mss)
   return snd.mss < before
@@ -79,14 +86,13 @@ export function resendTooBig(connection: Connection): void {
   }
 }
 
-/** A time-out: where full-sized segments vanish again and again, smaller ones are tried. */
+/** A time-out: where a segment vanishes again and again that can be made smaller, it is. */
 export function suspectBlackHole(connection: Connection, now: Micros): void {
-  const { board, retransmits, snd } = connection
-  if (retransmits === 0 || retransmits % BLACK_HOLE_TIMEOUTS !== 0) return
-  if (board.first === null || board.first.length < snd.mss) return
+  const { board, retransmits } = connection
+  if (board.first === null || retransmits === 0 || retransmits % BLACK_HOLE_TIMEOUTS !== 0) return
   const steps = connection.remoteAddress.family === 4 ? BLACK_HOLE4 : BLACK_HOLE6
-  const smaller = steps.find((mtu) => mtu < Math.min(connection.pathMtu, snd.peerMss + headersOf(connection)))
-  if (smaller === undefined) return
-  connection.pathLimit = smaller
-  connection.pathLimitUntil = after(now, BLACK_HOLE_LIFETIME)
+  const most = Math.min(connection.pathMtu, largestFor(connection))
+  const vanished = Math.min(most, board.first.length + overheadOf(connection))
+  const smaller = steps.find((mtu) => mtu < vanished)
+  if (smaller !== undefined) connection.search = new MtuSearch(smaller, most, connection.search, now)
 }

@@ -11,7 +11,8 @@ import { emitTcpOptions, TcpOptions, tcpOptionsLength } from '../wire/tcp-option
 import { initialWindow } from './congestion.ts'
 import { type Connection, isSynchronized, type RecoveryPhase } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
-import { announcedMss, forbidsFragments, resendTooBig, syncMss } from './mss.ts'
+import { announcedMss, forbidsFragments, overheadOf, resendTooBig, syncMss } from './mss.ts'
+import { dueProbe } from './mtu-probe.ts'
 import { burstBytes, chargePacing, isHeldBack } from './pacing.ts'
 import type { SentSegment } from './scoreboard.ts'
 import { segmentsIn } from './segment-reader.ts'
@@ -208,6 +209,17 @@ function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void
       connection.windowLimited = true
       break
     }
+    const probe = dueProbe(connection, pending, usable, now)
+    if (probe > allowed) {
+      // What is in flight makes room for it.
+      connection.windowLimited = true
+      break
+    }
+    if (probe > 0) {
+      if (!sendMtuProbe(env, connection, probe, now)) break
+      sent = true
+      continue
+    }
     const length = chooseLength(connection, pending, usable, allowed)
     if (length === 0 && !(pending <= 0 && finDue && usable > 0)) break
     const withFin = finDue && length === pending && length < usable
@@ -219,6 +231,17 @@ function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void
   connection.overrideOwed = false
   if (blocked && snd.una === snd.nxt && !sent && connection.timers.paceAt === NEVER) armPersist(connection, now)
   if (sent) armProbe(connection, now)
+}
+
+/** RFC 4821 §7.5: new data in one segment that is larger than the others. */
+function sendMtuProbe(env: TcpEnvironment, connection: Connection, length: number, now: Micros): boolean {
+  const { search, snd } = connection
+  const { mss, nxt } = snd
+  snd.mss = length
+  const sent = sendData(env, connection, length, false, now)
+  snd.mss = mss
+  if (sent) search?.sent(length + overheadOf(connection), nxt, snd.nxt)
+  return sent
 }
 
 /** How many bytes of new data to send now; 0: none yet. Silly windows, Nagle and cork decide (RFC 9293 §3.8.6.2.1, §3.7.4). */

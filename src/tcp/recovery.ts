@@ -7,6 +7,7 @@ import type { AckContext } from './ack-context.ts'
 import { initialWindow, lossWindow } from './congestion.ts'
 import type { Connection } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
+import { judgeProbe, probeTimedOut } from './mtu-probe.ts'
 import type { Delivery, SentSegment } from './scoreboard.ts'
 import { checkFrto, mayUndo, undo } from './undo.ts'
 
@@ -30,7 +31,8 @@ export function afterAck(env: TcpEnvironment, connection: Connection, ack: AckCo
   const lostBefore = board.lostBytes
   if (connection.sackOn) markLate(connection, now)
   else findLostBySequence(env, connection, ack)
-  if (connection.phase === 'open' && board.lostBytes > 0) enterRecovery(env, connection, ack.acked, now)
+  const isSizeAlone = judgeProbe(env, connection, ack.delivery, now)
+  if (connection.phase === 'open' && board.lostBytes > 0 && !isSizeAlone) enterRecovery(env, connection, ack.acked, now)
   moveWindow(connection, ack, board.lostBytes > lostBefore, now)
 }
 
@@ -89,7 +91,7 @@ export function reorderTimeout(env: TcpEnvironment, connection: Connection, now:
   const { board } = connection
   const lostBefore = board.lostBytes
   markLate(connection, now)
-  if (board.lostBytes === lostBefore) return
+  if (board.lostBytes === lostBefore || judgeProbe(env, connection, null, now)) return
   if (connection.phase === 'open') enterRecovery(env, connection, 0, now)
   if (connection.phase === 'recovery') connection.window.cwnd = board.flight + reduction(connection, 0, false)
 }
@@ -163,6 +165,7 @@ export function enterLoss(env: TcpEnvironment, connection: Connection, now: Micr
   connection.tlpEnd = null
   connection.timers.reorderAt = NEVER
   window.cwnd = lossWindow(snd.mss)
+  probeTimedOut(env, connection, now)
   board.unassume(board.assumedBytes)
   // RFC 2018 §8: the first one reported, and still not acknowledged: the receiver dropped it again.
   if (board.first?.sacked === true) board.forgetSacks()

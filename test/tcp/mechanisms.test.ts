@@ -8,6 +8,7 @@ import type { World } from '../../src/sim/world.ts'
 import { TcpListener } from '../../src/socket/tcp-listener.ts'
 import { TcpSocket } from '../../src/socket/tcp-socket.ts'
 import type { Stack } from '../../src/stack.ts'
+import { MtuSearch } from '../../src/tcp/mtu-search.ts'
 import { setOptions, shutdownWrite } from '../../src/tcp/open.ts'
 import { millis, seconds } from '../../src/time.ts'
 import { IpAddress } from '../../src/wire/address.ts'
@@ -108,6 +109,45 @@ describe('path MTU', () => {
   )
 })
 
+describe('the search for what a black hole lets through (RFC 4821)', () => {
+  /** A transfer over a slow cable that loses what is longer than `limit` says: in 14 seconds it brings 700,000 bytes. */
+  async function transfer(world: World, target: string, limit: (now: number) => number) {
+    const tcp = { config: { wmem: [4_096, 16_384, 16_384] as const } }
+    const [a, b] = [world.host('a', { tcp }), world.host('b')]
+    const cable = world.cable({ delay: millis(5), bitsPerSecond: 400_000 })
+    const faults = { outbound: { drop: (packet: { length: number }) => packet.length > limit(world.now) + 14 } }
+    world.attach(a, cable.a, { addresses: ['10.0.0.1/24', 'fd00::1/64'], linkLocal: false, faults })
+    world.attach(b, cable.b, { addresses: ['10.0.0.2/24', 'fd00::2/64'], linkLocal: false })
+    await world.sleep(seconds(2))
+    const { connection } = await carry(a, b, target, 700_000)
+    return { connection, counters: a.counters }
+  }
+
+  test.each([
+    ['10.0.0.2', 1_100, 3],
+    ['10.0.0.2', 1_492, 3],
+    ['10.0.0.2', 700, 6],
+    ['fd00::2', 1_400, 3],
+  ])(
+    'towards %s ends close to its %i bytes, and after %i time-outs there is no more congestion',
+    (target, limit, timeouts) =>
+      inRunningWorld(async (world) => {
+        const { connection, counters } = await transfer(world, target, () => limit)
+        expect(connection.pathMtu).toBeLessThanOrEqual(limit)
+        expect(connection.pathMtu).toBeGreaterThan(limit - 8)
+        expect([counters.TcpExtTCPTimeouts, counters.TcpExtTCPSackRecovery]).toEqual([timeouts, 0])
+      }),
+  )
+
+  test('is over with one probe where the path was broken, and nothing was wrong with its size', () =>
+    inRunningWorld(async (world) => {
+      const outage = (now: number): number => (now > seconds(4) && now < seconds(9) ? 0 : 1_500)
+      const { connection, counters } = await transfer(world, '10.0.0.2', outage)
+      expect([counters.TcpExtTCPMTUPSuccess, counters.TcpExtTCPMTUPFail]).toEqual([1, 0])
+      expect([connection.pathMtu, connection.search]).toEqual([1_500, null])
+    }))
+})
+
 test('without SACK each segment beyond a hole has a duplicate ACK of its own, although they come in one batch (RFC 5681 §4.2)', () =>
   inRunningWorld(async (world) => {
     const tcp = { config: { sack: false } }
@@ -129,8 +169,8 @@ test('without SACK each segment beyond a hole has a duplicate ACK of its own, al
 test('a path that takes larger segments again is used, although cwnd is less than one of them (seed 51568 of the sim)', () =>
   withPeer((peer) => {
     const connection = peer.establish()
-    connection.pathLimit = 576
-    connection.pathLimitUntil = seconds(1)
+    connection.search = new MtuSearch(576, 1_500, null, peer.world.now)
+    connection.search.expiresAt = seconds(1)
     write(peer, 100)
     expect(connection.snd.mss).toBe(536)
     peer.say({ flags: ACK, ack: connection.snd.nxt })
