@@ -1,6 +1,6 @@
 // Two hosts in memory, a slow and lossy cable, one datagram. Run it with `npx tsx examples/echo.ts`.
 
-import { IpAddress, millis, UdpSocket, World } from 'hourglass'
+import { millis, UdpSocket, World } from 'hourglass'
 import { settle } from 'hourglass/node'
 
 const world = new World({ seed: 42, settle })
@@ -12,7 +12,7 @@ world.attach(b, cable.b, { addresses: ['10.0.0.2/24'] })
 
 const server = new UdpSocket(b, { family: 4, port: 9000 })
 const client = new UdpSocket(a, { family: 4 })
-client.send(new TextEncoder().encode('hello'), { address: IpAddress.from('10.0.0.2'), port: 9000 })
+client.send(new TextEncoder().encode('hello'), { address: '10.0.0.2', port: 9000 })
 const datagram = await world.run(server.receive())
 console.log(new TextDecoder().decode(datagram.bytes), 'after', world.now, 'µs')
 world.close()

@@ -10,6 +10,8 @@ import { CaptureFile } from '../node/capture-file.ts'
 import { settle } from '../node/settle.ts'
 import { World } from '../sim/world.ts'
 import { IcmpSocket } from '../socket/icmp-socket.ts'
+import { TcpListener } from '../socket/tcp-listener.ts'
+import { TcpSocket } from '../socket/tcp-socket.ts'
 import { UdpSocket } from '../socket/udp-socket.ts'
 import type { Stack } from '../stack.ts'
 import { millis } from '../time.ts'
@@ -23,11 +25,14 @@ const ECHO_PORT = 7
 const DATAGRAMS = 20
 const LOSS = 0.2
 const TRIES = 10
+const TCP_PORT = 9_000
+const TCP_BYTES = 1_000_000
+const TCP_LOSS = 0.02
 
 export function demoCommand(program: Command, end: (code: number) => void): void {
   program
     .command('demo')
-    .summary('two hosts in memory: pings, fragments, UDP under loss; needs nothing')
+    .summary('two hosts in memory: pings, fragments, UDP and TCP under loss; needs nothing')
     .description('Runs two hosts in memory, in virtual time, and writes every packet to a capture.')
     .option(
       '--seed <N>',
@@ -77,14 +82,15 @@ async function demo(seed: number, path: string): Promise<number> {
     await ping(world, alice, '10.0.0.2', 4_000, 'a ping of 4,000 bytes: three fragments each way'),
     await ping(world, alice, 'fd00::2', 4_000, 'the same over IPv6'),
     await echoUnderLoss(world, alice, bob, seed),
+    await transferUnderLoss(world, alice, bob),
   ]
   world.close()
   const packets = writer.packets
   await file.close()
   print('')
   print(`${packets} packets in ${path}. Now try:`)
-  print(`  npx hourglass dump ${path}              ${dim('every packet, and why some were sent')}`)
-  print(`  wireshark ${path}                       ${dim('the same with a window')}`)
+  print(`  npx hourglass dump ${path}  ${dim('every packet, and why some were sent')}`)
+  print(`  wireshark ${path}           ${dim('the same with a window')}`)
   print(`  npx hourglass doctor                                  ${dim('what this machine can do with real links')}`)
   print(`  sudo npx hourglass up --link tap:tap0 --address 10.77.0.2/24 --os-address 10.77.0.1/24`)
   return results.every((good) => good) ? EXIT_OK : EXIT_NO
@@ -142,5 +148,38 @@ async function echoUnderLoss(world: World, alice: Stack, bob: Stack, seed: numbe
   print(
     `  UDP echo  ${good ? green(`${echoed}/${DATAGRAMS}`) : red(`${echoed}/${DATAGRAMS}`)}     ${LOSS * 100}% loss each way: ${sent} sent, ${lost} lost; seed ${seed} loses the same ones every time`,
   )
+  return good
+}
+
+/** What TCP leaves to the program: nothing but writing and reading. */
+async function transferUnderLoss(world: World, alice: Stack, bob: Stack): Promise<boolean> {
+  const lossy = world.faultsOf(alice.interfaces.all[1]!)
+  lossy.outbound.configure({ loss: TCP_LOSS })
+  lossy.inbound.configure({ loss: TCP_LOSS })
+  const listener = new TcpListener(bob, { family: 6, port: TCP_PORT })
+  const started = world.now
+  const send = async (): Promise<number> => {
+    const socket = await TcpSocket.connect(alice, { remoteAddress: 'fd00::2', remotePort: TCP_PORT })
+    await socket.write(new Uint8Array(TCP_BYTES))
+    await socket.flush()
+    const { totalRetrans } = socket.info()
+    socket.close()
+    return totalRetrans
+  }
+  const receive = async (): Promise<number> => {
+    const socket = await listener.accept()
+    const buffer = new Uint8Array(65_536)
+    let received = 0
+    for (let count = await socket.read(buffer); count > 0; count = await socket.read(buffer)) received += count
+    socket.close()
+    return received
+  }
+  const [again, received] = await world.run(Promise.all([send(), receive()]))
+  listener.close()
+  const good = received === TCP_BYTES
+  const outcome = good ? green('1 MB') : red(`${received} bytes`)
+  const took = `${((world.now - started) / 1e6).toFixed(1)} s`
+  const what = `over IPv6, ${TCP_LOSS * 100}% loss each way: all there after ${took}, ${again} segments sent again`
+  print(`  TCP       ${outcome}      ${what}`)
   return good
 }

@@ -23,7 +23,7 @@ const EXAMPLES = `Examples:
   hourglass up --link tap:tap0 --address 10.77.0.2/24 --os-address 10.77.0.1/24
   hourglass ping --link mem --address 10.0.0.1/24 -c 3 10.0.0.2
   hourglass dump captures/demo.pcapng
-  hourglass drill test/drill/handshake.pkt
+  hourglass drill test/drill
 `
 
 function version(): string {

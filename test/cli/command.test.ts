@@ -281,6 +281,8 @@ describe('help and version', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^Examples:\n {2}hourglass demo/)
     for (const verb of VERBS) expect(stdout).toMatch(new RegExp(`^ {2}${verb}\\b`, 'm'))
+    for (const [path] of stdout.matchAll(/\btest\/[\w./-]+/g))
+      expect({ path, exists: existsSync(path) }).toEqual({ path, exists: true })
   })
 
   it.each(VERBS)('hourglass %s --help opens with examples', (verb) => {
@@ -309,7 +311,10 @@ describe('data', () => {
     expect(first).toMatchObject({ code: 0, stderr: '' })
     expect(first.stdout.replaceAll(one, two)).toBe(second.stdout)
     expect(readFileSync(one).equals(readFileSync(two))).toBe(true)
-    expect(hourglass(`dump ${one}`).stdout).toContain('dropped: faultLoss')
+    expect(first.stdout).toMatch(/TCP +1 MB/)
+    const dump = hourglass(`dump ${one}`).stdout
+    expect(dump).toContain('dropped: faultLoss')
+    expect(dump).toContain('sent again: ')
   })
 
   it('a dump as --json is one array, as --ndjson an object a line, with the same packets as the text', () => {
