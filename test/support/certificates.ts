@@ -90,8 +90,10 @@ function certify(subject: Subject, publicKey: KeyObject, signer: Signer, isAutho
     der(0xa3, der(SEQUENCE, ...extensions)),
   )
   const signature = der(0x03, Buffer.of(0), sign('sha256', body, signer.key))
-  const base64 = der(SEQUENCE, body, algorithm, signature).toString('base64')
-  return `-----BEGIN CERTIFICATE-----\n${base64.replaceAll(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
+  const lines = der(SEQUENCE, body, algorithm, signature)
+    .toString('base64')
+    .match(/.{1,64}/g)!
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
 }
 
 const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }) as string

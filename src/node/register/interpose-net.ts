@@ -235,7 +235,10 @@ export function listenOn(server: Server, net: Net, args: readonly unknown[]): Se
   if (signal !== undefined) closeOnAbort(outer, signal)
   const words = args.filter((word) => typeof word !== 'function')
   const first = words[0]
-  if (isObject(first) && !Array.isArray(first)) words[0] = { ...(first as object), signal: undefined }
+  if (signal !== undefined && isObject(first)) {
+    const { signal: _, ...rest } = first as { signal?: AbortSignal }
+    words[0] = rest
+  }
   outer._handle = handle
   try {
     inner.listen(...words)

@@ -37,6 +37,7 @@ function isMeant(): boolean {
 async function register(): Promise<void> {
   const settings = readSettings(process.env)
   if (settings === null) throw new UsageError(NO_HOST)
+  const system = systemPrefixes(settings)
   const host = await openHostOf(settings)
   host.onFailure = (error) => {
     process.stderr.write(`hourglass: ${error.message}\n`)
@@ -45,7 +46,7 @@ async function register(): Promise<void> {
   process.env[TAKEN_VARIABLE] = String(process.pid)
   // The program's sockets keep the process alive; the host alone does not.
   host.driver.unref()
-  interpose(host, systemPrefixes(settings))
+  interpose(host, system)
   farewell(host, await openControl(host, settings))
 }
 

@@ -2,6 +2,7 @@
 // environment, `--import hourglass/register` reads it. The file and the variables have the names of the options.
 
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { UsageError } from '../../errors.ts'
 import { parseLinkName } from '../../link/link-name.ts'
 import { IpAddress, IpPrefix } from '../../wire/address.ts'
@@ -107,7 +108,7 @@ function fromJson(what: string, kind: Kind, value: unknown): unknown {
   if (kind === 'list') {
     const list: unknown[] = Array.isArray(value) ? value : [value]
     if (list.every((one) => typeof one === 'string')) return list
-    throw new UsageError(`${what} is no text and no list of texts`)
+    throw new UsageError(`${what} is no text and no list of texts: give one like "10.77.0.2/24"`)
   }
   const wanted = kind === 'switch' ? 'boolean' : kind === 'number' ? 'number' : 'string'
   if (typeof value !== wanted) throw new UsageError(`${what} is a ${typeof value}: give a ${wanted}`)
@@ -158,16 +159,23 @@ export function hostOptionsOf(settings: Settings): HostOptions {
     ...(settings.mtu === undefined ? {} : { mtu: settings.mtu }),
     ...(settings.capture === undefined ? {} : { capture: settings.capture }),
     ...(settings.mac === undefined ? {} : { mac: MacAddress.from(settings.mac) }),
-    nameServers: settings.dns ?? [],
+    nameServers: (settings.dns ?? []).map(nameServerOf),
     hosts: hostsTableOf(settings),
   }
+}
+
+/** As dns.setServers takes it. Throws UsageError. */
+function nameServerOf(text: string): string {
+  const withPort = /^\[(.*)\](?::\d{1,5})?$|^(.*):\d{1,5}$/.exec(text)
+  if (isIP(text) !== 0 || isIP(withPort?.[1] ?? '') === 6 || isIP(withPort?.[2] ?? '') === 4) return text
+  throw new UsageError(`the name server '${text}': write an address, or one with a port, like 10.0.0.53:5353`)
 }
 
 /** The lines `NAME=ADDRESS` in the format of /etc/hosts. Throws UsageError. */
 export function hostsTableOf(settings: Settings): string {
   const lines = (settings.host ?? []).map((line) => {
     const [name = '', address = '', ...rest] = line.split('=')
-    if (!/^[^\s#]+$/.test(name) || rest.length > 0) {
+    if (!/^[^\s#]+$/.test(name) || address === '' || rest.length > 0) {
       throw new UsageError(`the host '${line}': write NAME=ADDRESS, like db=10.77.0.9`)
     }
     return `${IpAddress.from(address)} ${name}`
