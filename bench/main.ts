@@ -10,6 +10,7 @@ import { buffersBench } from './buffers.ts'
 import { checksumBench } from './checksum.ts'
 import { type Bench, isMet, type Result, table } from './figure.ts'
 import { framesBench } from './frames.ts'
+import { httpBench } from './http.ts'
 import { memoryBench } from './memory.ts'
 import { packetsBench } from './packets.ts'
 import { tapBench } from './tap.ts'
@@ -31,6 +32,7 @@ const BENCHES: readonly Bench[] = [
   tcpTapBench,
   tcpPathsBench,
   tcpConnectionsBench,
+  httpBench,
 ]
 const EXIT_OK = 0
 const EXIT_MISSED = 1

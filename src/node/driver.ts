@@ -9,6 +9,7 @@
 
 import type { EdgeDevice } from '../link/edge-device.ts'
 import { type Machine, type Micros, NEVER } from '../time.ts'
+import { Batch } from './batch.ts'
 import type { AdvancingClock } from './clock.ts'
 
 export interface DriverOptions {
@@ -160,6 +161,16 @@ export class Driver {
 
   private turn(): void {
     if (this.closed) return
+    Batch.running = true
+    try {
+      this.goOn(this.batch())
+    } finally {
+      Batch.running = false
+    }
+  }
+
+  /** Returns when it was. */
+  private batch(): Micros {
     let now = this.clock.advance()
     this.counts.turns++
     let frames = this.drain()
@@ -170,10 +181,9 @@ export class Driver {
     }
     this.counts.frames += frames
     this.machine.poll(now)
-    if (this.closed) return
     if (frames > 0 || this.machine.deadline() <= now) this.lastWorkAt = now
     else this.counts.spins++
-    this.goOn(now)
+    return now
   }
 
   /** Hands over what waits at the devices, within the budget of each, and returns how many frames there were. */
@@ -198,9 +208,9 @@ export class Driver {
   }
 
   private goOn(now: Micros): void {
+    if (this.closed) return
     const nothingFor = now - this.lastWorkAt
-    const dueIn = this.machine.deadline() - now
-    if (nothingFor === 0 || nothingFor < this.spinMicros || dueIn <= this.spinMicros) {
+    if (nothingFor === 0 || nothingFor < this.spinMicros || this.machine.deadline() - now <= this.spinMicros) {
       this.schedule()
       return
     }

@@ -7,8 +7,8 @@ import { DeadlineHeap, type Timed } from '../timers.ts'
 
 /** A timer that was set. */
 export interface HostTimer extends Timed {
-  readonly call: () => void
-  readonly length: Micros
+  call: () => void
+  length: Micros
   cancelled: boolean
   /** The next poll counts its wait from then on. */
   fresh: boolean
@@ -31,13 +31,23 @@ export class HostTimers implements Machine {
       call,
       length: millis(milliseconds),
       cancelled: false,
-      fresh: true,
+      fresh: false,
       deadlineAt: NEVER,
       scheduledAt: NEVER,
     }
-    this.fresh.push(timer)
-    this.onWork()
+    this.refresh(timer)
     return timer
+  }
+
+  /**
+   * Sets a timer once more, also one that ran or was cancelled. A server sets and cancels that of a connection with each
+   * request: it keeps its one place in the heap, where a new timer each time would wait there until its hour.
+   */
+  reset(timer: HostTimer, milliseconds: number, call: () => void): void {
+    timer.call = call
+    timer.length = millis(milliseconds)
+    timer.cancelled = false
+    this.refresh(timer)
   }
 
   /** Begins the wait of a timer anew, be it over or not. Cheap: called for every read and write of a socket. */
@@ -48,7 +58,7 @@ export class HostTimers implements Machine {
     this.onWork()
   }
 
-  /** Whether it ran or not: it will not run any more. */
+  /** Whether it ran or not: it will not run any more, unless it is set once more. */
   cancel(timer: HostTimer): void {
     timer.cancelled = true
     timer.deadlineAt = NEVER
@@ -59,12 +69,15 @@ export class HostTimers implements Machine {
   }
 
   poll(now: Micros): void {
-    for (const timer of this.fresh.splice(0)) {
+    const { fresh } = this
+    for (let index = 0; index < fresh.length; index++) {
+      const timer = fresh[index]!
       timer.fresh = false
       if (timer.cancelled) continue
       timer.deadlineAt = after(now, timer.length)
       this.heap.schedule(timer)
     }
+    fresh.length = 0
     for (let due = this.heap.takeDue(now); due !== null; due = this.heap.takeDue(now)) {
       due.deadlineAt = NEVER
       setImmediate(run, due)
@@ -72,6 +85,7 @@ export class HostTimers implements Machine {
   }
 }
 
+/** Set anew in between, it waits again. */
 function run(timer: HostTimer): void {
-  if (!timer.cancelled && !timer.fresh) timer.call()
+  if (!timer.cancelled && !timer.fresh && timer.deadlineAt === NEVER) timer.call()
 }

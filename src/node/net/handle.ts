@@ -3,6 +3,7 @@
 // from the event loop, each call in a turn of its own, never from within a call to them.
 
 import { AsyncResource } from 'node:async_hooks'
+import { Batch } from '../batch.ts'
 import type { Hold, KeepAlive } from '../keep-alive.ts'
 
 /** Who holds the handle. Not called any more once the handle is closed. */
@@ -87,10 +88,14 @@ export class Turns {
     return this.resource.asyncId()
   }
 
-  /** Calls `step` on `self` in a turn of its own, in the asynchronous context in which the handle was made. */
+  /**
+   * Calls `step` on `self` in a turn of its own, in the asynchronous context in which the handle was made. The first that
+   * a batch from the network leads to has the rest of the driver's turn, and needs no round of the event loop.
+   */
   post<Self>(self: Self, step: (this: Self) => void): void {
     waiting++
-    setImmediate(runTurn, this.resource, self, step)
+    if (waiting === 1 && Batch.running) process.nextTick(runTurn, this.resource, self, step)
+    else setImmediate(runTurn, this.resource, self, step)
   }
 
   /** Calls `step` on `self` before anything else happens, but not at once. */

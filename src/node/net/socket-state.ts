@@ -140,10 +140,13 @@ export class SocketState implements HandleOwner {
   setTimeout(milliseconds: number): void {
     this.clearTimeout()
     if (milliseconds === 0) return
+    const { timers } = this.net.host
     const context = new AsyncResource('Timeout', { requireManualDestroy: true })
-    this.timer = this.net.host.timers.set(milliseconds, () => {
+    const call = (): void => {
       context.runInAsyncScope(this.socket._onTimeout, this.socket)
-    })
+    }
+    if (this.timer === null) this.timer = timers.set(milliseconds, call)
+    else timers.reset(this.timer, milliseconds, call)
   }
 
   refreshTimeout(): void {
@@ -152,7 +155,6 @@ export class SocketState implements HandleOwner {
 
   clearTimeout(): void {
     if (this.timer !== null) this.net.host.timers.cancel(this.timer)
-    this.timer = null
   }
 
   /** Whether a write goes on, slowly: that is no time-out. */
