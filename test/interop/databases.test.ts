@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeNet } from '../../src/node/net/net.ts'
 import { type PostgresPlace, postgresProgram } from '../programs/postgres.ts'
 import { type RedisPlace, redisProgram } from '../programs/redis.ts'
-import type { Trace } from '../programs/trace.ts'
+import type { Part, Trace } from '../programs/trace.ts'
 import { command } from '../support/hourglass.ts'
 import { type Namespace, needRoot } from '../support/namespace.ts'
 import type { AnyNet } from '../support/net-host.ts'
@@ -94,13 +94,6 @@ async function allWays<Place>({ name, start, program, fatal }: Subject<Place>): 
     await (started as Started<Place> | null)?.stop()
   })
   return ways
-}
-
-/** What a part of the program sees, wherever it runs; only what matters here is written out. */
-interface Part {
-  readonly part: string
-  readonly title: string
-  readonly seen: unknown
 }
 
 const REFUSED = { code: 'ECONNREFUSED', errno: -111, syscall: 'connect', message: 'connect ECONNREFUSED ADDRESS' }

@@ -20,6 +20,13 @@ export async function traceOf(parts: Readonly<Record<string, () => Promise<unkno
   return trace
 }
 
+/** A part of a program, with what matters of what it sees, wherever it runs. */
+export interface Part {
+  readonly part: string
+  readonly title: string
+  readonly seen: unknown
+}
+
 const FIELDS = ['code', 'errno', 'syscall', 'severity'] as const
 
 /** Of an error, what programs look at: never where it was thrown, nor addresses, which differ from way to way. */

@@ -1,24 +1,16 @@
 // Servers of the system's packages in a network namespace, each with a folder of its own. As root. What is started here ends
 // by its `stop`; the namespace kills what was left.
 
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { certificateOf } from './certificate.ts'
 import type { Namespace } from './namespace.ts'
 import { runTool } from './tools.ts'
 
 export interface Server {
   readonly port: number
   stop(): Promise<void>
-}
-
-/** A key and its own certificate for `addresses`, as files: PEM. */
-export function makeCertificate(folder: string, addresses: readonly string[]): { key: string; certificate: string } {
-  const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.crt')]
-  const names = addresses.map((address) => `IP:${address}`).join(',')
-  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=server`.split(' ')
-  runTool('openssl', [...words, '-addext', `subjectAltName=${names}`, '-keyout', key, '-out', certificate])
-  return { key, certificate }
 }
 
 export interface PostgresServer extends Server {
@@ -62,8 +54,11 @@ export async function startPostgres(namespace: Namespace, addresses: readonly st
   const programs = postgresPrograms()
   const folder = mkdtempSync(join(tmpdir(), 'hourglass-postgres-'))
   const data = join(folder, 'data')
-  const { key, certificate } = makeCertificate(folder, addresses)
   const { uid, gid } = userOf('postgres')
+  const pair = certificateOf(addresses.map((address) => `IP:${address}`))
+  const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.crt')]
+  writeFileSync(key, pair.key, { mode: 0o600 })
+  writeFileSync(certificate, pair.certificate)
   for (const path of [folder, key, certificate]) chownSync(path, uid, gid)
   const options = '--auth=trust --username=postgres --no-sync --no-instructions --locale=C --encoding=UTF8'.split(' ')
   await namespace.must([...AS_POSTGRES, `${programs}/initdb`, `--pgdata=${data}`, ...options])
@@ -75,7 +70,7 @@ export async function startPostgres(namespace: Namespace, addresses: readonly st
   await running.printed(/database system is ready to accept connections/)
   return {
     port: POSTGRES_PORT,
-    certificate: readFileSync(certificate, 'utf8'),
+    certificate: pair.certificate,
     stop: async () => {
       // The fast shutdown: it waits for nobody.
       running.child.kill('SIGINT')
