@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { askGrpc, type GrpcPlace, OFFICE_NAME, serveGrpc } from '../programs/grpc.ts'
-import type { ServerSettings } from '../programs/main.ts'
+import { askGrpc, OFFICE_NAME, serveGrpc } from '../programs/grpc.ts'
+import { askSsh } from '../programs/ssh.ts'
+import { makeSshKeys, serveSsh } from '../programs/ssh-server.ts'
 import type { Trace } from '../programs/trace.ts'
 import { certificateOf } from '../support/certificate.ts'
 import { type Namespace, needRoot, withNamespace } from '../support/namespace.ts'
@@ -32,27 +33,36 @@ function start(namespace: Namespace, index: 0 | 1, name: string, given: object):
 }
 
 /** What the client of `name` sees of its server, each on a host of its own. */
-async function between(name: string, settings: Omit<ServerSettings, 'host'>): Promise<Trace> {
+async function between(name: string, server: object, client: object): Promise<Trace> {
   let trace: Trace = {}
   await withNamespace(async (namespace) => {
-    const server = start(namespace, 1, `${name}-server`, { host: OURS[1], ...settings })
-    const [, ready] = await server.printed(/^READY (.*)$/m)
-    const place = { host: OURS[1], certificate: settings.tls.certificate, ...JSON.parse(ready!) }
-    const client = start(namespace, 0, name, place)
-    const [, seen] = await client.printed(/^TRACE (.*)$/m, PROGRAM_MILLIS)
-    expect(await client.finished).toMatchObject({ code: 0, stderr: '' })
-    expect(server.output()).toBe(`READY ${ready}\n`)
+    const serving = start(namespace, 1, `${name}-server`, { host: OURS[1], ...server })
+    const [line, ready] = await serving.printed(/^READY (.*)$/m)
+    const asking = start(namespace, 0, name, { host: OURS[1], ...client, ...JSON.parse(ready!) })
+    const [, seen] = await asking.printed(/^TRACE (.*)$/m, PROGRAM_MILLIS)
+    expect(await asking.finished).toMatchObject({ code: 0, stderr: '' })
+    expect(serving.output()).toBe(`${line}\n`)
     trace = JSON.parse(seen!) as Trace
   })
   return trace
 }
 
-describe.skipIf(!needRoot() || !needTool('openssl'))('under --import hourglass/register, over udp:', () => {
-  it('@grpc/grpc-js calls its server', async () => {
+describe.skipIf(!needRoot())('under --import hourglass/register, over udp:', () => {
+  it.skipIf(!needTool('openssl'))('@grpc/grpc-js calls its server', async () => {
     const tls = certificateOf([`DNS:${OFFICE_NAME}`])
-    const { close, ...ports } = await serveGrpc('127.0.0.1', tls)
-    const node = await askGrpc({ host: '127.0.0.1', certificate: tls.certificate, ...ports } satisfies GrpcPlace)
+    const { certificate } = tls
+    const { close, ...ports } = await serveGrpc({ host: '127.0.0.1', ...tls })
+    const node = await askGrpc({ host: '127.0.0.1', certificate, ...ports })
     close()
-    expect(await between('grpc', { tls })).toEqual(node)
+    expect(await between('grpc', tls, { certificate })).toEqual(node)
+  })
+
+  it('ssh2 logs in to its server', async () => {
+    const keys = makeSshKeys()
+    const user = { username: 'me', privateKey: keys.userKey }
+    const { close, port } = await serveSsh({ host: '127.0.0.1', ...keys })
+    const node = await askSsh({ host: '127.0.0.1', port, ...user })
+    close()
+    expect(await between('ssh', keys, user)).toEqual(node)
   })
 })

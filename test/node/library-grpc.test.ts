@@ -35,7 +35,7 @@ const PARTS: readonly Part[] = [
 ]
 
 async function run(host: string, tls: KeyPair, client?: AnyNet, server?: AnyNet): Promise<Trace> {
-  const { port, securePort, close } = await serveGrpc(host, tls, server)
+  const { port, securePort, close } = await serveGrpc({ host, ...tls }, server)
   const trace = await askGrpc({ host, port, securePort, certificate: tls.certificate }, client)
   close()
   return trace

@@ -51,15 +51,17 @@ const Office = (loaded.hourglass as unknown as { test: { Office: grpc.ServiceCli
 
 // The server
 
-export async function serveGrpc(
-  host: string,
-  tls: { key: string; certificate: string },
-  net?: AnyNet,
-): Promise<GrpcServer> {
+export interface GrpcSettings {
+  readonly host: string
+  /** PEM, both. */
+  readonly key: string
+  readonly certificate: string
+}
+
+export async function serveGrpc({ host, key, certificate }: GrpcSettings, net?: AnyNet): Promise<GrpcServer> {
   const server = new grpc.Server()
   server.addService(Office.service, office())
-  const { key: private_key, certificate: cert_chain } = tls
-  const pair = { private_key: Buffer.from(private_key), cert_chain: Buffer.from(cert_chain) }
+  const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(certificate) }
   const insecure = grpc.ServerCredentials.createInsecure()
   const secure = grpc.ServerCredentials.createSsl(null, [pair])
   const listening: system.Server[] = []

@@ -51,6 +51,8 @@ export async function refusal(promise: Promise<unknown>): Promise<Record<string,
 export const next = (emitter: EventEmitter, event: string, millis = 10_000): Promise<unknown[]> =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no ${event} within ${millis} ms`)), millis)
+    // Who does not wait any more is not to keep the process.
+    timer.unref()
     emitter.once(event, (...values: unknown[]) => {
       clearTimeout(timer)
       resolve(values)

@@ -1,7 +1,7 @@
 // Servers of the system's packages in a network namespace, each with a folder of its own. As root. What is started here ends
 // by its `stop`; the namespace kills what was left.
 
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { certificateOf } from './certificate.ts'
@@ -92,6 +92,43 @@ export async function startRedis(namespace: Namespace): Promise<Server> {
     stop: async () => {
       running.child.kill('SIGTERM')
       await running.finished
+    },
+  }
+}
+
+const SSHD_PORT = 22
+/** Debian's sshd asks for it, and makes it when it starts as a service. */
+const SSHD_RUN = '/run/sshd'
+
+/** OpenSSH's server for root with one key. Both keys are in OpenSSH's format: a private one, and a public one. */
+export async function startSshd(namespace: Namespace, hostKey: string, authorized: string): Promise<Server> {
+  const folder = mkdtempSync(join(tmpdir(), 'hourglass-sshd-'))
+  const [key, users, configuration] = ['host_key', 'authorized_keys', 'sshd_config'].map((name) =>
+    join(folder, name),
+  ) as [string, string, string]
+  const lines = [
+    `Port ${SSHD_PORT}`,
+    `HostKey ${key}`,
+    `AuthorizedKeysFile ${users}`,
+    'PermitRootLogin prohibit-password',
+    'PasswordAuthentication no',
+    'StrictModes no',
+    'UsePAM no',
+    'PidFile none',
+    'Subsystem sftp internal-sftp',
+  ]
+  writeFileSync(key, hostKey, { mode: 0o600 })
+  writeFileSync(users, `${authorized}\n`)
+  writeFileSync(configuration, `${lines.join('\n')}\n`)
+  mkdirSync(SSHD_RUN, { recursive: true, mode: 0o755 })
+  const running = namespace.spawn(['/usr/sbin/sshd', '-D', '-e', '-f', configuration])
+  await running.printed(/Server listening on 0\.0\.0\.0/)
+  return {
+    port: SSHD_PORT,
+    stop: async () => {
+      running.child.kill('SIGTERM')
+      await running.finished
+      rmSync(folder, { recursive: true })
     },
   }
 }
