@@ -1,10 +1,11 @@
 // Programs of @grpc/grpc-js: a server of office.proto and its client. On Node's net as they are. On a net of ours the server
 // takes its connections by createConnectionInjector(); the client has no public door, so it gets ours where it encrypts.
 
+import { once } from 'node:events'
 import system from 'node:net'
 import * as grpc from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
-import { type AnyNet, type AnySocket, once } from '../support/net-host.ts'
+import type { AnyNet, AnySocket } from '../support/net-host.ts'
 import { PseudoRandomBytes } from '../support/pseudo-random.ts'
 import { sha256, type Trace, traceOf } from './trace.ts'
 

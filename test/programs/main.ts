@@ -2,28 +2,26 @@
 //
 //   node --import tsx test/programs/main.ts NAME GIVEN
 //
-// GIVEN is JSON. A client prints `TRACE` and what it saw; a server prints `READY` and where it is, and stays.
+// GIVEN is JSON. A client prints `TRACE` and what it saw; a server prints `READY` and where it is, and stays. Only what is
+// asked for is loaded.
 
-import { askGrpc, type GrpcPlace, type GrpcSettings, serveGrpc } from './grpc.ts'
-import { type PostgresPlace, postgresProgram } from './postgres.ts'
-import { type RedisPlace, redisProgram } from './redis.ts'
-import { askSsh, type SshPlace } from './ssh.ts'
-import { type SshSettings, serveSsh } from './ssh-server.ts'
 import type { Trace } from './trace.ts'
 
+type Given = never
+const CLIENTS: Readonly<Record<string, (given: Given) => Promise<Trace>>> = {
+  postgres: async (given) => (await import('./postgres.ts')).postgresProgram(given),
+  redis: async (given) => (await import('./redis.ts')).redisProgram(given),
+  grpc: async (given) => (await import('./grpc.ts')).askGrpc(given),
+  ssh: async (given) => (await import('./ssh.ts')).askSsh(given),
+}
+const SERVERS: Readonly<Record<string, (given: Given) => Promise<object>>> = {
+  'grpc-server': async (given) => (await import('./grpc.ts')).serveGrpc(given),
+  'ssh-server': async (given) => (await import('./ssh-server.ts')).serveSsh(given),
+}
+
 const [name = '', json = '{}'] = process.argv.slice(2)
-const given: unknown = JSON.parse(json)
-
-const CLIENTS: Readonly<Record<string, () => Promise<Trace>>> = {
-  postgres: () => postgresProgram(given as PostgresPlace),
-  redis: () => redisProgram(given as RedisPlace),
-  grpc: () => askGrpc(given as GrpcPlace),
-  ssh: () => askSsh(given as SshPlace),
-}
-const SERVERS: Readonly<Record<string, () => Promise<object>>> = {
-  'grpc-server': () => serveGrpc(given as GrpcSettings),
-  'ssh-server': () => serveSsh(given as SshSettings),
-}
-
-if (name in SERVERS) console.log(`READY ${JSON.stringify(await SERVERS[name]!())}`)
-else console.log(`TRACE ${JSON.stringify(await CLIENTS[name]!())}`)
+const given = JSON.parse(json) as Given
+const [serve, ask] = [SERVERS[name], CLIENTS[name]]
+if (serve !== undefined) console.log(`READY ${JSON.stringify(await serve(given))}`)
+else if (ask !== undefined) console.log(`TRACE ${JSON.stringify(await ask(given))}`)
+else throw new Error(`there is no program ${name}`)

@@ -2,10 +2,11 @@
 // net as it is; on a net of ours by injectSocket().
 
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
 import system, { type AddressInfo } from 'node:net'
 import ssh2, { type Attributes, type Connection, type ServerChannel, type Session, type SFTPWrapper } from 'ssh2'
-import { type AnyNet, type AnyServer, once } from '../support/net-host.ts'
+import type { AnyNet, AnyServer } from '../support/net-host.ts'
 
 const { STATUS_CODE, flagsToString } = ssh2.utils.sftp
 

@@ -18,7 +18,7 @@ export interface SshPlace {
 }
 
 const BULK_BYTES = 4 * 1_024 * 1_024
-const COMMANDS = 10
+const COMMANDS = 5
 
 export function askSsh(place: SshPlace, net?: AnyNet): Promise<Trace> {
   const options = (more: ConnectConfig = {}): ConnectConfig => {
