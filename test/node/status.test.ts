@@ -10,6 +10,7 @@ import { type LiveState, liveState, MOST_ROWS } from '../../src/node/status/live
 import { CONTENT_SECURITY, page } from '../../src/node/status/page.ts'
 import { type StatusLimits, StatusServer } from '../../src/node/status/status-server.ts'
 import { contentOf, TABLES } from '../../src/node/status/tables.ts'
+import { TcpSocket } from '../../src/socket/tcp-socket.ts'
 import { connect } from '../../src/tcp/open.ts'
 import { IpAddress } from '../../src/wire/address.ts'
 import { type AnySocket, type LocalHost, localHost, once } from '../support/net-host.ts'
@@ -265,13 +266,13 @@ describe('what the server of the page refuses', () => {
 
   it('a client that asks and asks and reads nothing is let go, and others are served meanwhile', async () => {
     await open({ silentMillis: 200 })
-    const socket = await connectSocket()
-    socket.pause()
-    socket.on('error', () => {})
-    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100))
+    const remoteAddress = IpAddress.from(LOCAL)
+    const options = { receiveBytes: 16_384 }
+    const socket = await TcpSocket.connect(host.stack, { remoteAddress, remotePort: PORT, options })
+    await socket.write(new TextEncoder().encode('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100)))
     expect((await ask('/')).status).toBe(200)
     await untilServed(0)
-    socket.destroy()
+    socket.abort()
   })
 
   it('more clients than the limit are closed before they asked, and the others are served on', async () => {
