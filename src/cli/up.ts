@@ -18,6 +18,8 @@ import { untilInterrupted } from './interrupt.ts'
 import { EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_OK, print, printJson, report, say } from './output.ts'
 
 const HTTP_PORT = 80
+/** How long peers may take to get what was written to them, when the host ends. */
+const LINGER_MILLIS = 1_000
 
 interface UpFlags extends HostFlags {
   serve?: ServiceName[]
@@ -105,7 +107,8 @@ async function up(flags: UpFlags): Promise<number> {
     for (const service of services) service.close()
     status?.close()
     control?.close()
-    await host.close()
+    // Whoever is impatient ends the process at once by a second signal.
+    await host.close(failure === null ? { lingerMillis: LINGER_MILLIS } : {})
   }
   printCounters(host, stop.reason ?? 'ended', flags.ndjson === true)
   if (failure !== null) {

@@ -9,6 +9,8 @@ import { captured, PacketCapture } from '../link/capture.ts'
 import type { Device } from '../link/device.ts'
 import type { Random } from '../random.ts'
 import { Stack } from '../stack.ts'
+import { awaitsEnds, cutShort, letAllGo, owes } from '../tcp/leave.ts'
+import type { Tcp } from '../tcp/tcp.ts'
 import { earlier, type Machine, type Micros } from '../time.ts'
 import { type IpAddress, IpPrefix } from '../wire/address.ts'
 import { CaptureFile } from './capture-file.ts'
@@ -30,6 +32,11 @@ import { configureSystemSide } from './system-side.ts'
 const READY_CHECK_MILLIS = 10
 /** How long ready() waits for routers: a probe of our address, a solicitation that waits up to 1 s (RFC 4861 §10) and its answer, a probe of theirs; the stack goes on asking. */
 const ROUTER_WAIT_MILLIS = 10_000
+
+export interface CloseOptions {
+  /** How long it may take until the peers of connections have acknowledged what was written to them. Default 0: it is sent, but not waited for. */
+  lingerMillis?: number
+}
 
 export class Host {
   readonly stack: Stack
@@ -205,12 +212,22 @@ export class Host {
     this.file?.flushSync()
   }
 
-  /** Stops, gives the devices back, and writes the capture to its end; rejects where that fails and onFailure was not there to tell. A second call does nothing. */
-  async close(): Promise<void> {
+  /**
+   * Ends what programs hold, as the system does for a process that ends: listeners stop, and the peers of connections get
+   * FIN behind what was written, or RST where something was not read. Then it stops, gives the devices back, and writes the
+   * capture to its end; rejects where that fails and onFailure was not there to tell. A second call does nothing.
+   */
+  async close({ lingerMillis = 0 }: CloseOptions = {}): Promise<void> {
     if (this.closed) return
     this.closed = true
-    this.driver.close()
-    this.stack.close()
+    const { clock, driver, stack } = this
+    letAllGo(stack.tcp, clock.now())
+    driver.wake()
+    // Who does not linger is closed when the call returns: some cannot wait.
+    if (lingerMillis > 0) await linger(stack.tcp, lingerMillis)
+    driver.close()
+    cutShort(stack.tcp, clock.now())
+    stack.close()
     for (const peer of this.peers) peer.close()
     try {
       await this.file?.close()
@@ -218,6 +235,21 @@ export class Host {
       if (this.failureListener === null) throw error
     }
   }
+}
+
+/** How often it is looked whether the peers have everything. */
+const LINGER_CHECK_MILLIS = 5
+/** How long a peer that has everything may take to end its direction: it would not know later that nobody is there. */
+const COURTESY_MILLIS = 100
+
+/** Waits until the peers have acknowledged all that was written to them, and ended in their turn; at most so long. */
+async function linger(tcp: Tcp, lingerMillis: number): Promise<void> {
+  const until = performance.now() + lingerMillis
+  const wait = async (goesOn: () => boolean, end: number): Promise<void> => {
+    while (goesOn() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, LINGER_CHECK_MILLIS))
+  }
+  await wait(() => owes(tcp), until)
+  await wait(() => awaitsEnds(tcp), Math.min(until, performance.now() + COURTESY_MILLIS))
 }
 
 /** Machines that the driver runs as one. */

@@ -197,8 +197,11 @@ export class TcpSocket implements ConnectionOwner {
   /** RST, at once. */
   abort(): void {
     this.closing = true
-    this.connection.orphaned = true
-    this.stack.tcp.abort(this.connection, this.stack.clock.now())
+    // The host may have let it go: then it ends in its own way.
+    if (this.connection.owner === this) {
+      this.connection.orphaned = true
+      this.stack.tcp.abort(this.connection, this.stack.clock.now())
+    }
     this.wakeAll()
     this.stack.onWork?.()
   }

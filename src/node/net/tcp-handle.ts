@@ -327,6 +327,8 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
 
   reset(done: () => void): void {
     this.finish(done, (tcp, connection, now) => {
+      // The host let it go already.
+      if (connection.orphaned) return
       connection.orphaned = true
       tcp.abort(connection, now)
     })
