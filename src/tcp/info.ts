@@ -94,6 +94,11 @@ export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros):
   const { board, options, rcv, rtt, sendQueue, snd, window } = connection
   const counts = countSegments(connection)
   const headers = connection.remoteAddress.family === 4 ? 40 : 60
+  // As Linux counts: a SYN of ours that was acknowledged is a byte, and so is a FIN of the peer's; the SYN that a listener took is a
+  // segment of the connection, its own answers to it are not (emit() in output.ts).
+  const ownSyn = !connection.passive && snd.una !== snd.iss ? 1 : 0
+  const peersFin = rcv.finSeen ? 1 : 0
+  const peersSyn = connection.passive ? 1 : 0
   return {
     state: TCP_STATE_NUMBERS[connection.state],
     caState: phaseNumber(connection, counts.sacked),
@@ -124,11 +129,11 @@ export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros):
     rcvSpace: connection.tunedBytes,
     totalRetrans: connection.totalRetransmits,
     bytesSent: connection.bytesSent,
-    bytesAcked: connection.bytesAcked,
-    bytesReceived: connection.bytesReceived,
+    bytesAcked: connection.bytesAcked + ownSyn,
+    bytesReceived: connection.bytesReceived + peersFin,
     bytesRetrans: connection.bytesRetransmitted,
     segsOut: connection.segmentsSent,
-    segsIn: connection.segmentsReceived,
+    segsIn: connection.segmentsReceived + peersSyn,
     dataSegsOut: connection.dataSegmentsSent,
     dataSegsIn: connection.dataSegmentsReceived,
     notsentBytes: board.last === null ? sendQueue.length : Math.max(0, seqDiff(sendQueue.end, snd.nxt)),

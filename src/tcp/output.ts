@@ -363,7 +363,8 @@ function emit(
   packet.checksumStart = at
   packet.checksumField = at + CHECKSUM_AT
   if ((flags & ACK) !== 0) acknowledged(connection)
-  connection.segmentsSent += segments
+  // Until a listener's connection is established, Linux counts for nobody what it sends: tcp_info is to be the same.
+  if (connection.state !== 'SYN-RECEIVED' || !connection.passive) connection.segmentsSent += segments
   if (packet.length > headerLength) connection.dataSegmentsSent += segments
   env.counters.TcpOutSegs += segments
   const way = env.refreshWay(connection)
