@@ -125,6 +125,9 @@ export class Counters {
   IpFragOKs = 0
   IpFragFails = 0
   IpFragCreates = 0
+  /** Octets of packets with their headers, as the link brought them and as it gets them: a super-segment where it is one there. */
+  IpExtInOctets = 0
+  IpExtOutOctets = 0
 
   Ip6InReceives = 0
   Ip6InHdrErrors = 0
@@ -143,6 +146,8 @@ export class Counters {
   Ip6FragOKs = 0
   Ip6FragFails = 0
   Ip6FragCreates = 0
+  Ip6InOctets = 0
+  Ip6OutOctets = 0
 
   IcmpInMsgs = 0
   IcmpInErrors = 0

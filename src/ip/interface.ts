@@ -191,9 +191,11 @@ export class Interface {
   }
 
   private pushAndTransmit(packet: Packet): void {
+    const version = packet.page.view.getUint8(packet.data) >>> 4
+    if (version === 4) this.counters.IpExtOutOctets += packet.length
+    else this.counters.Ip6OutOctets += packet.length
     if (this.isEthernet) {
       if (!packet.unshare()) return this.discard(packet, 'noBuffer')
-      const version = packet.page.view.getUint8(packet.data) >>> 4
       this.pushHeader(packet, version === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6)
     }
     this.transmit(packet)

@@ -73,6 +73,7 @@ export class Ipv4 implements NetworkLayer, IpOutput {
   receive(from: Interface, packet: Packet, now: Micros): void {
     const { counters, interfaces } = this.context
     counters.IpInReceives++
+    counters.IpExtInOctets += packet.length
     if (!packet.linearize(Math.min(packet.length, IPV4_MAX_HEADER))) return discard(this.context, packet, 'noBuffer')
     const headerDrop = checkIpv4(packet.page, packet.data, packet.headLength, packet.length)
     if (headerDrop !== undefined) {

@@ -87,6 +87,7 @@ export class Ipv6 implements NetworkLayer, IpOutput {
   receive(from: Interface, packet: Packet, now: Micros): void {
     const { counters, interfaces } = this.context
     counters.Ip6InReceives++
+    counters.Ip6InOctets += packet.length
     if (!packet.linearize(Math.min(packet.length, HEADER_CHAIN_BYTES))) return discard(this.context, packet, 'noBuffer')
     const headerDrop = checkIpv6(packet.page.view, packet.data, packet.headLength, packet.length)
     if (headerDrop !== undefined) {

@@ -106,6 +106,32 @@ describe('fragments of any size in any order', () => {
     },
   )
 
+  test.each([4, 6] as const)(
+    'octets are counted in and out with the headers of each fragment, in family %i (RFC 4293 ipIfStatsOutOctets)',
+    async (family) => {
+      await inWorld(2, (world) => {
+        const peer = barePeer(world)
+        const socket = new UdpSocket(peer.host, { family, port: 7 })
+        const { counters } = peer.host
+        const octets = (): number[] =>
+          family === 4
+            ? [counters.IpExtInOctets, counters.IpExtOutOctets, counters.Ip6InOctets]
+            : [counters.Ip6InOctets, counters.Ip6OutOctets, counters.IpExtInOctets]
+        const [, before = 0] = octets()
+        const lengthOf = (packets: readonly Uint8Array[]): number =>
+          packets.reduce((sum, { length }) => sum + length, 0)
+        const parts = pieces(family, 5_001, 1_500)
+        peer.frames()
+        peer.send(...parts)
+        const address = IpAddress.from(family === 4 ? '10.0.0.2' : 'fd00::2')
+        socket.send(bytesUpTo(65_507), { address, port: 7 })
+        world.runFor(millis(1))
+        expect(octets()).toEqual([lengthOf(parts), before + lengthOf(peer.frames()), 0])
+        socket.close()
+      })
+    },
+  )
+
   test('an echo of odd size comes back in fragments, both families', async () => {
     await inWorld(3, (world) => {
       const { first } = chain(world, [1_280, 1_400])
