@@ -18,7 +18,8 @@ export interface Service {
 
 /** RFC 864: a line of 72 of the 95 printing characters, each line one further on. */
 const CHARGEN_LINE = 72
-const PRINTING = 95
+/** And the lines after which the pattern begins anew. */
+export const PRINTING = 95
 const FIRST_PRINTING = 0x20
 /** RFC 864 allows up to 512; a few lines show the pattern. */
 const CHARGEN_LINES = 6
