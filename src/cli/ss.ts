@@ -173,6 +173,8 @@ function infoLine(row: SocketState, info: TcpInfo): string {
   count('bytes_received', info.bytesReceived)
   count('segs_out', info.segsOut)
   count('segs_in', info.segsIn)
+  count('data_segs_out', info.dataSegsOut)
+  count('data_segs_in', info.dataSegsIn)
   words.push(`lastsnd:${info.lastDataSent}`, `lastrcv:${info.lastDataRecv}`, `lastack:${info.lastAckRecv}`)
   count('unacked', info.unacked)
   if (info.retrans > 0 || info.totalRetrans > 0) words.push(`retrans:${info.retrans}/${info.totalRetrans}`)
