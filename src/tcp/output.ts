@@ -106,7 +106,10 @@ export function sendSyn(env: TcpEnvironment, connection: Connection, now: Micros
   // RFC 7323 §2.2: the window of a SYN is never scaled.
   const window = Math.min(connection.receiveLimit, 0xffff)
   const isFirst = snd.nxt === snd.iss
-  if (isFirst) snd.nxt = seqAdd(snd.iss, 1)
+  if (isFirst) {
+    snd.nxt = seqAdd(snd.iss, 1)
+    env.counters.TcpOutSegs++
+  }
   if (connection.unackedSince === NEVER) connection.unackedSince = now
   rcv.edge = seqAdd(rcv.nxt, window)
   rcv.acked = rcv.nxt
@@ -139,6 +142,7 @@ export function sendControl(
   beginOptions(connection, now)
   addSack(connection)
   connection.sackOwed = false
+  env.counters.TcpOutSegs++
   emit(env, connection, packet, seq, flags, nextWindow(connection), now)
 }
 
@@ -149,6 +153,7 @@ export function sendReset(env: TcpEnvironment, connection: Connection, now: Micr
   packet.note = 'reset: aborted'
   options.clear()
   env.counters.TcpOutRsts++
+  env.counters.TcpOutSegs++
   emit(env, connection, packet, connection.snd.nxt, RST | ACK, 0, now)
 }
 
@@ -182,9 +187,12 @@ function retransmit(
 ): boolean {
   if (!sendRange(env, connection, segment.start, segment.end, now, note)) return false
   connection.board.markRetransmitted(segment, now)
-  const segments = Math.max(1, Math.ceil(segment.length / connection.snd.mss))
+  // As Linux counts: bytes, without a FIN, and what is sent again is sent.
+  const bytes = seqDiff(seqMin(segment.end, connection.sendQueue.end), segment.start)
+  const segments = segmentsOf(connection, bytes)
   connection.totalRetransmits += segments
-  connection.bytesRetransmitted += segment.length
+  connection.bytesRetransmitted += bytes
+  connection.bytesSent += bytes
   connection.prrOut += segment.length
   env.counters.TcpRetransSegs += segments
   connection.retransmitStamp ??= timestampOf(connection, now)
@@ -192,6 +200,8 @@ function retransmit(
   if (connection.timers.retransmitAt === NEVER) armRetransmit(connection, now)
   return true
 }
+
+const segmentsOf = ({ snd }: Connection, length: number): number => Math.max(1, Math.ceil(length / snd.mss))
 
 /** New data and FIN (RFC 9293 §3.8.6.2.1), as far as both windows let them. */
 function sendNew(env: TcpEnvironment, connection: Connection, now: Micros): void {
@@ -291,6 +301,8 @@ function sendData(
   connection.board.append(start, end, now)
   connection.prrOut += length
   connection.bytesSent += length
+  // RFC 4022 tcpOutSegs: what is only sent again counts as TcpRetransSegs.
+  env.counters.TcpOutSegs += segmentsOf(connection, length)
   connection.lastSentAt = now
   if (connection.unackedSince === NEVER) connection.unackedSince = now
   if (length % snd.mss !== 0) snd.smallEnd = end
@@ -366,7 +378,6 @@ function emit(
   // Until a listener's connection is established, Linux counts for nobody what it sends: tcp_info is to be the same.
   if (connection.state !== 'SYN-RECEIVED' || !connection.passive) connection.segmentsSent += segments
   if (packet.length > headerLength) connection.dataSegmentsSent += segments
-  env.counters.TcpOutSegs += segments
   const way = env.refreshWay(connection)
   if (way === null) {
     packet.release()

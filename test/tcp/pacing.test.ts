@@ -114,6 +114,17 @@ describe('goodput', () => {
   })
 })
 
+describe('what is sent again', () => {
+  test('is counted among the bytes and segments of the connection, but not as TcpOutSegs (RFC 4022 tcpOutSegs)', async () => {
+    const bytes = 2_000_000
+    const { counters, sender } = await bulk({ bytes, bitsPerSecond: 1e9, delay: 1, faults: { loss: 0.02 }, tcp: {} })
+    expect(counters.TcpRetransSegs).toBeGreaterThan(10)
+    expect(sender.totalRetransmits).toBe(counters.TcpRetransSegs)
+    expect(sender.bytesSent - sender.bytesRetransmitted).toBe(bytes)
+    expect(sender.segmentsSent).toBe(counters.TcpOutSegs + counters.TcpRetransSegs)
+  })
+})
+
 describe('timers', () => {
   const withPaced = (rate: number, body: (peer: TcpPeer) => void): Promise<void> =>
     inWorld(5, (world, pool) => body(new TcpPeer(world, pool, { tcp: paced(rate) })))
