@@ -65,12 +65,12 @@ const REDIS: Subject<RedisPlace> = {
 }
 
 /** Runs the program in a process of its own and gives what it printed. */
-async function traceIn(namespace: Namespace, words: readonly string[]): Promise<Trace> {
+async function tracesIn(namespace: Namespace, words: readonly string[]): Promise<Record<string, Trace>> {
   const running = namespace.spawn(words, { XDG_RUNTIME_DIR: folder })
   const [, json] = await running.printed(/^TRACE (.*)$/m, PROGRAM_MILLIS)
   const { code } = await running.finished
   if (code !== 0) throw new Error(`the program ended with ${code}: ${running.output()}`)
-  return JSON.parse(json!) as Trace
+  return JSON.parse(json!) as Record<string, Trace>
 }
 
 const HOURGLASS = ['run', '--link', 'tap:tap0', '--address', `${OWN}/24`, '--os-address', `${SYSTEM}/24`, '--']
@@ -85,12 +85,15 @@ async function allWays<Place>({ name, start, program, fatal }: Subject<Place>): 
       if (fatal || started === null) started = await start(namespace)
       return run(started.place(address))
     }
-    const words = (place: Place): string[] => [process.execPath, ...MAIN, name, JSON.stringify(place)]
+    const words = (place: Place): string[] => [process.execPath, ...MAIN, JSON.stringify({ [name]: place })]
     const net = makeNet(host.stack) as unknown as AnyNet
-    ways.node = await on(LINUX4, (place) => traceIn(namespace, words(place)))
+    ways.node = await on(LINUX4, async (place) => (await tracesIn(namespace, words(place)))[name]!)
     // Through JSON, like those of the others.
     ways.hook = await on(LINUX4, async (place) => JSON.parse(JSON.stringify(await program(place, net))) as Trace)
-    ways.unchanged = await on(SYSTEM, (place) => traceIn(namespace, [...command(HOURGLASS), ...words(place)]))
+    ways.unchanged = await on(
+      SYSTEM,
+      async (place) => (await tracesIn(namespace, [...command(HOURGLASS), ...words(place)]))[name]!,
+    )
     await (started as Started<Place> | null)?.stop()
   })
   return ways

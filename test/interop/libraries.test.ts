@@ -5,12 +5,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterAll, describe, expect, it } from 'vitest'
-import { askGrpc, OFFICE_NAME, serveGrpc } from '../programs/grpc.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { askGrpc, type GrpcServer, OFFICE_NAME, serveGrpc } from '../programs/grpc.ts'
+import { askMqtt, type MqttServer, serveMqtt } from '../programs/mqtt.ts'
 import { askSsh } from '../programs/ssh.ts'
-import { makeSshKeys, serveSsh } from '../programs/ssh-server.ts'
+import { makeSshKeys, type SshServer, serveSsh } from '../programs/ssh-server.ts'
 import type { Trace } from '../programs/trace.ts'
-import { certificateOf } from '../support/certificate.ts'
+import { certificateOf, type KeyPair } from '../support/certificate.ts'
 import { type Namespace, needRoot, withNamespace } from '../support/namespace.ts'
 import { needTool } from '../support/tools.ts'
 
@@ -22,47 +23,77 @@ const PROGRAM_MILLIS = 60_000
 const OURS = ['10.0.0.1', '10.0.0.2'] as const
 const PORTS = [5_000, 5_001] as const
 
-/** The program `name` on host 0 or 1 of a link between two processes. */
-function start(namespace: Namespace, index: 0 | 1, name: string, given: object): ReturnType<Namespace['spawn']> {
+/** Programs on host 0 or 1 of a link between two processes. */
+function start(namespace: Namespace, index: 0 | 1, programs: object): ReturnType<Namespace['spawn']> {
   const [own, peer] = index === 0 ? PORTS : [PORTS[1], PORTS[0]]
-  return namespace.spawn([...NODE, name, JSON.stringify(given)], {
+  return namespace.spawn([...NODE, JSON.stringify(programs)], {
     XDG_RUNTIME_DIR: folder,
     HOURGLASS_LINK: `udp:127.0.0.1:${own}-127.0.0.1:${peer}`,
     HOURGLASS_ADDRESS: `${OURS[index]}/24`,
   })
 }
 
-/** What the client of `name` sees of its server, each on a host of its own. */
-async function between(name: string, server: object, client: object): Promise<Trace> {
-  let trace: Trace = {}
-  await withNamespace(async (namespace) => {
-    const serving = start(namespace, 1, `${name}-server`, { host: OURS[1], ...server })
-    const [line, ready] = await serving.printed(/^READY (.*)$/m)
-    const asking = start(namespace, 0, name, { host: OURS[1], ...client, ...JSON.parse(ready!) })
-    const [, seen] = await asking.printed(/^TRACE (.*)$/m, PROGRAM_MILLIS)
-    expect(await asking.finished).toMatchObject({ code: 0, stderr: '' })
-    expect(serving.output()).toBe(`${line}\n`)
-    trace = JSON.parse(seen!) as Trace
-  })
-  return trace
+const keys = makeSshKeys()
+const user = { username: 'me', privateKey: keys.userKey }
+
+/** What the clients see of their servers, in this process. */
+async function onNode(tls: KeyPair): Promise<Record<string, Trace>> {
+  const host = '127.0.0.1'
+  const servers = {
+    grpc: await serveGrpc({ host, ...tls }),
+    ssh: await serveSsh({ host, ...keys }),
+    mqtt: await serveMqtt({ host }),
+  }
+  const { grpc, ssh, mqtt } = servers
+  const traces = {
+    grpc: await askGrpc({ host, certificate: tls.certificate, port: grpc.port, securePort: grpc.securePort }),
+    ssh: await askSsh({ host, port: ssh.port, ...user }),
+    mqtt: await askMqtt({ host, port: mqtt.port }),
+  }
+  for (const server of Object.values(servers)) server.close()
+  return traces
 }
 
-describe.skipIf(!needRoot())('under --import hourglass/register, over udp:', () => {
-  it.skipIf(!needTool('openssl'))('@grpc/grpc-js calls its server', async () => {
+interface Ready {
+  readonly 'grpc-server': Pick<GrpcServer, 'port' | 'securePort'>
+  readonly 'ssh-server': Pick<SshServer, 'port'>
+  readonly 'mqtt-server': Pick<MqttServer, 'port'>
+}
+
+/** What the clients see of their servers, all clients on one host and all servers on another. */
+async function between(namespace: Namespace, tls: KeyPair): Promise<Record<string, Trace>> {
+  const host = OURS[1]
+  const settings = { 'grpc-server': { host, ...tls }, 'ssh-server': { host, ...keys }, 'mqtt-server': { host } }
+  const serving = start(namespace, 1, settings)
+  const [line, json] = await serving.printed(/^READY (.*)$/m)
+  const ready = JSON.parse(json!) as Ready
+  const places = {
+    grpc: { host, certificate: tls.certificate, ...ready['grpc-server'] },
+    ssh: { host, ...user, ...ready['ssh-server'] },
+    mqtt: { host, ...ready['mqtt-server'] },
+  }
+  const asking = start(namespace, 0, places)
+  const [, seen] = await asking.printed(/^TRACE (.*)$/m, PROGRAM_MILLIS)
+  expect(await asking.finished).toMatchObject({ code: 0, stderr: '' })
+  expect(serving.output()).toBe(`${line}\n`)
+  return JSON.parse(seen!) as Record<string, Trace>
+}
+
+describe.skipIf(!needRoot() || !needTool('openssl'))('under --import hourglass/register, over udp:', () => {
+  let node: Record<string, Trace> = {}
+  let ours: Record<string, Trace> = {}
+  beforeAll(async () => {
     const tls = certificateOf([`DNS:${OFFICE_NAME}`])
-    const { certificate } = tls
-    const { close, ...ports } = await serveGrpc({ host: '127.0.0.1', ...tls })
-    const node = await askGrpc({ host: '127.0.0.1', certificate, ...ports })
-    close()
-    expect(await between('grpc', tls, { certificate })).toEqual(node)
+    ours = await withNamespace((namespace) => between(namespace, tls))
+    node = await onNode(tls)
   })
 
-  it('ssh2 logs in to its server', async () => {
-    const keys = makeSshKeys()
-    const user = { username: 'me', privateKey: keys.userKey }
-    const { close, port } = await serveSsh({ host: '127.0.0.1', ...keys })
-    const node = await askSsh({ host: '127.0.0.1', port, ...user })
-    close()
-    expect(await between('ssh', keys, user)).toEqual(node)
+  it.each([
+    ['grpc', '@grpc/grpc-js calls its server'],
+    ['ssh', 'ssh2 logs in to its server'],
+    ['mqtt', 'mqtt speaks with a broker of aedes'],
+  ])('%s: %s', (name) => {
+    expect(Object.values(node[name]!)).not.toContainEqual(expect.objectContaining({ failed: expect.anything() }))
+    expect(ours[name]).toEqual(node[name])
   })
 })

@@ -80,7 +80,7 @@ async function traceIn(namespace: Namespace, words: readonly string[]): Promise<
   const running = start(namespace, words)
   const [, json] = await running.printed(/^TRACE (.*)$/m, PROGRAM_MILLIS)
   expect(await running.finished).toMatchObject({ code: 0, stderr: '' })
-  return JSON.parse(json!) as Trace
+  return (JSON.parse(json!) as { ssh: Trace }).ssh
 }
 
 describe.skipIf(!needRoot() || !needTool('ssh'))('the ssh and sftp of the system', () => {
@@ -97,7 +97,7 @@ describe.skipIf(!needRoot() || !needTool('ssh'))('the ssh and sftp of the system
   it('do so through an unchanged server under hourglass run', () =>
     withTapHost({}, async (_host, namespace) => {
       const settings: SshSettings = { host: OWN, port: PORT, ...keys }
-      const server = start(namespace, [...command(LINK), ...MAIN, 'ssh-server', JSON.stringify(settings)])
+      const server = start(namespace, [...command(LINK), ...MAIN, JSON.stringify({ 'ssh-server': settings })])
       await server.printed(/^READY/m)
       expect(await visit(namespace, OWN)).toEqual(VISITED)
     }))
@@ -113,7 +113,7 @@ describe.skipIf(!needRoot() || !needTool('sshd'))('the sshd of the system', () =
         username: 'root',
         privateKey: keys.userKey,
       })
-      const program = (address: string): string[] => [...MAIN, 'ssh', JSON.stringify(at(address))]
+      const program = (address: string): string[] => [...MAIN, JSON.stringify({ ssh: at(address) })]
       const node = await traceIn(namespace, program(LINUX4))
       expect(node).toMatchObject({ bulk: { same: true }, files: { seen: [true, true] }, forwardIn: 'there and back' })
       expect(await askSsh(at(LINUX4), makeNet(host.stack) as unknown as AnyNet)).toEqual(node)

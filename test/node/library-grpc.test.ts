@@ -41,6 +41,8 @@ async function run(host: string, tls: KeyPair, client?: AnyNet, server?: AnyNet)
   return trace
 }
 
+const HOOK_MILLIS = 60_000
+
 describe.skipIf(!needTool('openssl'))('a client and a server of @grpc/grpc-js on two hosts of ours', () => {
   let node: Trace = {}
   let ours: Trace = {}
@@ -48,7 +50,7 @@ describe.skipIf(!needTool('openssl'))('a client and a server of @grpc/grpc-js on
     const tls = certificateOf([`DNS:${OFFICE_NAME}`])
     node = await run('127.0.0.1', tls)
     ours = await withLinkedHosts((client, server) => run(SERVER, tls, client, server))
-  })
+  }, HOOK_MILLIS)
   it.each(PARTS)('$title', ({ part, seen }) => {
     expect({ part: node[part] }).toMatchObject({ part: seen })
     expect(ours[part]).toEqual(node[part])

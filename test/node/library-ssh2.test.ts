@@ -40,13 +40,15 @@ async function run(host: string, client?: AnyNet, server?: AnyNet): Promise<Trac
   return trace
 }
 
+const HOOK_MILLIS = 60_000
+
 describe('a client and a server of ssh2 on two hosts of ours', () => {
   let node: Trace = {}
   let ours: Trace = {}
   beforeAll(async () => {
     node = await run('127.0.0.1')
     ours = await withLinkedHosts((client, server) => run(SERVER, client, server))
-  })
+  }, HOOK_MILLIS)
   it.each(PARTS)('$title', ({ part, seen }) => {
     expect({ part: node[part] }).toMatchObject({ part: seen })
     expect(ours[part]).toEqual(node[part])

@@ -47,13 +47,18 @@ export async function refusal(promise: Promise<unknown>): Promise<Record<string,
   )
 }
 
+/** An EventEmitter, however narrow its types. */
+interface Emits {
+  once(event: never, listener: never): unknown
+}
+
 /** The arguments of the next `event`; rejects after the time. */
-export const next = (emitter: EventEmitter, event: string, millis = 10_000): Promise<unknown[]> =>
+export const next = (emitter: Emits, event: string, millis = 10_000): Promise<unknown[]> =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no ${event} within ${millis} ms`)), millis)
     // Who does not wait any more is not to keep the process.
     timer.unref()
-    emitter.once(event, (...values: unknown[]) => {
+    ;(emitter as EventEmitter).once(event, (...values: unknown[]) => {
       clearTimeout(timer)
       resolve(values)
     })
