@@ -193,7 +193,9 @@ describe.skipIf(!root || !needTool('chromium'))('the page of up --http in a brow
       expect(hidden.inside).toBeGreaterThan(50)
       await browser.value(`${cells}[0].style.color = ''`)
       nc.child.kill()
-      await nc.finished
+      await browser.until(`fetch('/state.json').then((answer) => answer.json()).then(({ connections }) =>
+        !connections.rows.some(({ remotePort }) => remotePort === 40001))`)
+      expect(await browser.value(isThere)).toBe(true)
       await browser.value(press)
       await browser.until(`!(${isThere})`)
       expect(await browser.value(`document.getElementById('live').textContent`)).toBe('Live')

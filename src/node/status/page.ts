@@ -100,6 +100,7 @@ function head(title: string): Html {
 <meta charset="utf-8">
 <title>${title} – Hourglass</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="theme-color" content="#1f3fae">
 <link rel="icon" href="${ICON}">
 <style>${new Html(PAGE_STYLE)}</style>
 </head>`
@@ -116,7 +117,7 @@ function section(look: TableLook, { tables }: Content): Html {
   const { caption, rows } = tables.find((table) => table.id === id)!
   const kinds = columns.map(([, kind]) => kind)
   // What scrolls can be reached by the keyboard, and has a name.
-  return html`<section id="${id}" aria-labelledby="${id}-title">
+  return html`<section id="${id}">
 <h2 id="${id}-title">${title}</h2>
 <p class="empty"${hiddenIf(rows.length > 0)}>${empty}</p>
 <div class="scroll" role="region" aria-labelledby="${id}-title" tabindex="0"${hiddenIf(rows.length === 0)}>
