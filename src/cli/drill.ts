@@ -63,7 +63,11 @@ function run(file: string, options: DrillOptions): Verdict {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    return { kind: 'wrong', file, message: `${file} cannot be read: ${because(error)}` }
+    return {
+      kind: 'wrong',
+      file,
+      message: `${file} cannot be read (${because(error)}): give a script, a folder of them, or a pattern in quotes`,
+    }
   }
   return runScript(file, text, options)
 }

@@ -11,16 +11,18 @@ interface IpFlags extends ControlFlags {
   6?: boolean
 }
 
-const OBJECTS = ['address', 'route', 'neighbour', 'neighbor', 'neigh'] as const
+const OBJECTS = ['address', 'link', 'route', 'neighbour', 'neighbor', 'neigh'] as const
 /** iproute2's for ever. */
 const FOREVER = 4_294_967_295
 
 export function ipCommand(program: Command, end: (code: number) => void): void {
   const command = program
     .command('ip')
-    .summary("a running host's addresses, routes and neighbours, as ip(8) prints them")
-    .description('Prints addresses, routes or neighbours of a running host. Objects may be shortened, as in ip(8).')
-    .argument('<OBJECT>', 'addr, route or neigh')
+    .summary("a running host's interfaces, routes and neighbours, as ip(8) prints them")
+    .description(
+      'Prints interfaces, addresses, routes or neighbours of a running host. Objects may be shortened, as in ip(8).',
+    )
+    .argument('<OBJECT>', 'addr, link, route or neigh')
     .argument('[show]', 'what is done anyway')
     .argument('[dev]', 'before the name of an interface')
     .argument('[NAME]', 'only this interface')
@@ -37,22 +39,23 @@ export function ipCommand(program: Command, end: (code: number) => void): void {
   )
   command.addHelpText(
     'before',
-    'Examples:\n  hourglass ip addr\n  hourglass ip -6 route\n  hourglass ip neigh show dev tap0\n',
+    'Examples:\n  hourglass ip addr\n  hourglass ip link\n  hourglass ip -6 route\n  hourglass ip neigh show dev tap0\n',
   )
 }
 
 async function ip(word: string, rest: readonly (string | undefined)[], flags: IpFlags): Promise<number> {
   const object = OBJECTS.find((one) => word !== '' && one.startsWith(word))
-  if (object === undefined) throw new UsageError(`ip ${word}: give addr, route or neigh`)
+  if (object === undefined) throw new UsageError(`ip ${word}: give addr, link, route or neigh`)
   const device = deviceOf(rest)
   const isShown = (family: number): boolean => !(flags[4] && family !== 4) && !(flags[6] && family !== 6)
   const json = flags.json === true
-  if (object === 'address') {
+  if (object === 'address' || object === 'link') {
+    const withAddresses = object === 'address'
     const interfaces = (await allRows(flags, 'interfaces')).filter(({ name }) => device === null || name === device)
     if (device !== null && interfaces.length === 0)
       throw new UsageError(`Device "${device}" does not exist: see hourglass ip addr`)
-    if (json) printJson(interfaces.map((on) => addressJson(on, isShown)))
-    else for (const on of interfaces) printInterface(on, isShown)
+    if (json) printJson(interfaces.map((on) => (withAddresses ? addressJson(on, isShown) : linkJson(on))))
+    else for (const on of interfaces) printInterface(on, (family) => withAddresses && isShown(family))
     return EXIT_OK
   }
   const on = <Row extends { interface: string }>(row: Row): boolean => device === null || row.interface === device
@@ -116,7 +119,7 @@ function printInterface(on: InterfaceState, isShown: (family: number) => boolean
   }
 }
 
-function addressJson(on: InterfaceState, isShown: (family: number) => boolean): object {
+function linkJson(on: InterfaceState): object {
   return {
     ifindex: on.index,
     ifname: on.name,
@@ -128,6 +131,12 @@ function addressJson(on: InterfaceState, isShown: (family: number) => boolean): 
     link_type: linkType(on),
     ...(on.isLoopback ? { address: '00:00:00:00:00:00', broadcast: '00:00:00:00:00:00' } : {}),
     ...(on.mac === null ? {} : { address: on.mac, broadcast: 'ff:ff:ff:ff:ff:ff' }),
+  }
+}
+
+function addressJson(on: InterfaceState, isShown: (family: number) => boolean): object {
+  return {
+    ...linkJson(on),
     addr_info: on.addresses
       .filter(({ family }) => isShown(family))
       .map((entry) => ({

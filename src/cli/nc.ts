@@ -18,13 +18,14 @@ interface NcFlags extends HostFlags {
   wait?: number
   sourcePort?: number
   ndjson?: boolean
+  zero?: boolean
 }
 
 const READ_BYTES = 256 * 1_024
 
 export function ncCommand(program: Command, end: (code: number) => void): void {
   const command = program
-    .command('nc <HOST_PORT...>')
+    .command('nc [HOST_PORT...]')
     .usage('[options] [HOST] PORT')
     .summary('nc(1) from our stack')
     .description(
@@ -35,8 +36,11 @@ export function ncCommand(program: Command, end: (code: number) => void): void {
     .option('-k, --keep', 'with -l: wait for the next one afterwards')
     .option('-v, --verbose', 'say what happens')
     .option('-N, --close-at-eof', 'shut our side down at the end of standard input')
+    .option('-z, --zero', 'connect, say so with -v, and send nothing')
     .option('-w, --wait <S>', 'seconds to wait for the connection', (text) => read.decimal('-w', text, 0.001, 1e6))
-    .option('-p, --source-port <N>', 'our port', (text) => read.integer('-p', text, 1, 65_535))
+    .option('-p, --source-port <N>', 'our port; with -l the one to listen on', (text) =>
+      read.integer('-p', text, 1, 65_535),
+    )
     .action(async (words: string[], flags: NcFlags) => end(await nc(words, flags)))
   command.addHelpText(
     'before',
@@ -49,10 +53,7 @@ export function ncCommand(program: Command, end: (code: number) => void): void {
 }
 
 async function nc(words: readonly string[], flags: NcFlags): Promise<number> {
-  const wanted = flags.listen === true ? 1 : 2
-  if (words.length !== wanted)
-    throw new UsageError(wanted === 1 ? 'nc -l takes a PORT alone' : 'nc takes HOST and PORT')
-  const port = read.integer('PORT', words.at(-1)!, 1, 65_535)
+  const port = portOf(words, flags)
   const remote = flags.listen === true ? null : read.address(words[0]!)
   const stop = untilInterrupted()
   const host = await openHost(flags, stop)
@@ -66,6 +67,16 @@ async function nc(words: readonly string[], flags: NcFlags): Promise<number> {
   }
 }
 
+/** Throws UsageError. */
+function portOf(words: readonly string[], flags: NcFlags): number {
+  const { listen = false, sourcePort } = flags
+  if (listen && words.length === 0 && sourcePort !== undefined) return sourcePort
+  if (listen && (words.length !== 1 || sourcePort !== undefined))
+    throw new UsageError('nc -l takes a PORT alone, like nc -l 5000')
+  if (!listen && words.length !== 2) throw new UsageError('nc takes HOST and PORT, like nc 10.77.0.1 5000')
+  return read.integer('PORT', words.at(-1)!, 1, 65_535)
+}
+
 type Stack = Parameters<typeof TcpSocket.connect>[0]
 
 async function call(stack: Stack, remoteAddress: IpAddress, remotePort: number, flags: NcFlags): Promise<number> {
@@ -74,14 +85,18 @@ async function call(stack: Stack, remoteAddress: IpAddress, remotePort: number, 
   try {
     const socket = await TcpSocket.connect(stack, { remoteAddress, remotePort, ...localPort, ...signal })
     if (flags.verbose === true) say(`connected to ${remoteAddress} port ${remotePort}`)
-    await talk(socket, flags)
+    if (flags.zero === true) socket.close()
+    else await talk(socket, flags)
     return EXIT_OK
   } catch (error) {
-    if (error instanceof NetError || (error instanceof Error && error.name === 'TimeoutError')) {
-      say(`nc: connect to ${remoteAddress} port ${remotePort}: ${error.message}`)
-      return EXIT_NO
-    }
-    throw error
+    const isTimeout = error instanceof Error && error.name === 'TimeoutError'
+    if (!isTimeout && !(error instanceof NetError)) throw error
+    say(
+      isTimeout
+        ? `nc: connect ${remoteAddress} port ${remotePort}: no answer in ${flags.wait} s`
+        : `nc: ${error.message}`,
+    )
+    return EXIT_NO
   }
 }
 

@@ -25,6 +25,13 @@ const QUIET = new Set(['LISTEN', 'UNCONN', 'TIME-WAIT', 'SYN-RECV'])
 /** Rows from which the widths of the columns are taken. */
 const WIDTH_ROWS = 1_000
 const MICROS_PER_MILLI = 1_000
+const MICROS_PER_SECOND = 1_000_000
+const BITS = 8
+const RATE_UNITS: readonly (readonly [least: number, name: string])[] = [
+  [1e9, 'G'],
+  [1e6, 'M'],
+  [1e3, 'k'],
+]
 const NO_SSTHRESH = 0x7fff_ffff
 
 export function ssCommand(program: Command, end: (code: number) => void): void {
@@ -38,13 +45,14 @@ export function ssCommand(program: Command, end: (code: number) => void): void {
     .option('-a, --all', 'all')
     .option('-i, --info', 'what TCP knows: windows, round trips, retransmissions')
     .option('-n, --numeric', 'as ss(8) has it; no names are looked up anyway')
+    .option('-p, --processes', 'no effect: all are those of one process, the host')
     .option('-4, --ipv4', 'IPv4 only')
     .option('-6, --ipv6', 'IPv6 only')
     .option('-H, --no-header', 'no line of titles')
   addControlOptions(command).action(async (flags: SsFlags & { ipv4?: boolean; ipv6?: boolean }) =>
     end(await ss({ ...flags, ...(flags.ipv4 ? { 4: true } : {}), ...(flags.ipv6 ? { 6: true } : {}) })),
   )
-  command.addHelpText('before', 'Examples:\n  hourglass ss -tan\n  hourglass ss -ti\n  hourglass ss -l --json\n')
+  command.addHelpText('before', 'Examples:\n  hourglass ss -tulpn\n  hourglass ss -ti\n  hourglass ss -l --json\n')
 }
 
 async function ss(flags: SsFlags): Promise<number> {
@@ -148,6 +156,12 @@ class Columns {
   }
 }
 
+/** Bits a second, as ss(8) has them. */
+function rateText(rate: number): string {
+  const [unit, name] = RATE_UNITS.find(([least]) => rate >= least) ?? [1, '']
+  return `${Number((rate / unit).toPrecision(3))}${name}bps`
+}
+
 const millisText = (micros: number): string => String(Math.round(micros) / MICROS_PER_MILLI)
 
 /** The line that ss -i adds: what is zero and says nothing is left out, as there. */
@@ -175,7 +189,10 @@ function infoLine(row: SocketState, info: TcpInfo): string {
   count('segs_in', info.segsIn)
   count('data_segs_out', info.dataSegsOut)
   count('data_segs_in', info.dataSegsIn)
-  words.push(`lastsnd:${info.lastDataSent}`, `lastrcv:${info.lastDataRecv}`, `lastack:${info.lastAckRecv}`)
+  if (info.rtt > 0) words.push('send', rateText((info.sndCwnd * info.sndMss * BITS * MICROS_PER_SECOND) / info.rtt))
+  count('lastsnd', info.lastDataSent)
+  words.push(`lastrcv:${info.lastDataRecv}`, `lastack:${info.lastAckRecv}`)
+  if (info.pacingRate > 0) words.push('pacing_rate', rateText(info.pacingRate * BITS))
   count('unacked', info.unacked)
   if (info.retrans > 0 || info.totalRetrans > 0) words.push(`retrans:${info.retrans}/${info.totalRetrans}`)
   count('lost', info.lost)

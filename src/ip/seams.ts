@@ -76,6 +76,20 @@ export function codeOfNoWay(way: NoWay): NetErrorCode {
   }
 }
 
+/** The same in words, for the end of a message. */
+export function reasonOfNoWay(way: NoWay): string {
+  switch (way) {
+    case 'no-source':
+      return 'no address of this host can be its source'
+    case 'prohibited':
+      return 'a route prohibits it, or it is a broadcast address'
+    case 'no-interface':
+      return 'its interface is not there'
+    case 'no-route':
+      return 'no route leads there'
+  }
+}
+
 /** A resolved way to one destination; sockets keep it while isFresh() says so. */
 export interface Way {
   readonly source: IpAddress

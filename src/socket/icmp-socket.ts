@@ -4,7 +4,7 @@ import { Packet } from '../buf/packet.ts'
 import { copyInto } from '../buf/page.ts'
 import { NetError } from '../errors.ts'
 import type { EchoClient } from '../ip/echo-clients.ts'
-import { codeOfNoWay, type IcmpError, type SendOptions, type Way } from '../ip/seams.ts'
+import { codeOfNoWay, type IcmpError, reasonOfNoWay, type SendOptions, type Way } from '../ip/seams.ts'
 import { sumFrom } from '../link/segmentation.ts'
 import type { Stack } from '../stack.ts'
 import type { Micros } from '../time.ts'
@@ -66,7 +66,7 @@ export class IcmpSocket implements EchoClient {
       source: options.source ?? null,
       interfaceIndex: options.interfaceIndex ?? 0,
     })
-    if (typeof way === 'string') throw new NetError(codeOfNoWay(way), `echo ${destination}`)
+    if (typeof way === 'string') throw new NetError(codeOfNoWay(way), `echo ${destination}: ${reasonOfNoWay(way)}`)
     if (payload.length + ICMP4_HEADER > 65_535 - (this.family === 4 ? 20 : 0)) {
       throw new NetError('EMSGSIZE', `echo ${destination}: ${payload.length} bytes`)
     }

@@ -2,7 +2,7 @@
 // What a listener does with a segment is in passive.ts.
 
 import { NetError } from '../errors.ts'
-import { codeOfNoWay, type Way } from '../ip/seams.ts'
+import { codeOfNoWay, reasonOfNoWay, type Way } from '../ip/seams.ts'
 import { after, type Micros, millis, NEVER } from '../time.ts'
 import { anyAddress, type IpAddress } from '../wire/address.ts'
 import { Connection, canSend, isSynchronized, setState } from './connection.ts'
@@ -41,13 +41,19 @@ export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connecti
     throw new NetError('ENETUNREACH', `connect ${remoteAddress}: TCP speaks to one host`)
   }
   if (!(Number.isInteger(remotePort) && remotePort >= 1 && remotePort <= 65_535)) {
-    throw new NetError('EINVAL', `connect ${remoteAddress} port ${remotePort}`)
+    throw new NetError(
+      'EINVAL',
+      `connect ${remoteAddress} port ${remotePort}: a port is a whole number from 1 to 65535`,
+    )
   }
   const interfaceIndex = wanted.interfaceIndex ?? 0
   const source = wanted.localAddress ?? null
-  if (source !== null && !tcp.isLocal(source)) throw new NetError('EADDRNOTAVAIL', `connect from ${source}`)
+  if (source !== null && !tcp.isLocal(source))
+    throw new NetError('EADDRNOTAVAIL', `connect from ${source}: it is no address of this host`)
   const way = tcp.outputFor(remoteAddress).resolve(remoteAddress, { source, interfaceIndex })
-  if (typeof way === 'string') throw new NetError(codeOfNoWay(way), `connect ${remoteAddress} port ${remotePort}`)
+  if (typeof way === 'string') {
+    throw new NetError(codeOfNoWay(way), `connect ${remoteAddress} port ${remotePort}: ${reasonOfNoWay(way)}`)
+  }
   const local = way.source
   const options = withDefaults(tcp, wanted.options)
   const localPort = chooseLocalPort(tcp, wanted, local, options.reuseAddress)
@@ -66,16 +72,17 @@ export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connecti
 export function listen(tcp: Tcp, wanted: ListenOptions, options: Partial<ConnectionOptions>): Listener {
   const address = wanted.address ?? anyAddress(wanted.family)
   if (!(Number.isInteger(wanted.port) && wanted.port >= 0 && wanted.port <= 65_535)) {
-    throw new NetError('EINVAL', `listen on port ${wanted.port}`)
+    throw new NetError('EINVAL', `listen on port ${wanted.port}: a port is a whole number from 0 to 65535`)
   }
-  if (!address.isUnspecified && !tcp.isLocal(address)) throw new NetError('EADDRNOTAVAIL', `listen on ${address}`)
+  if (!address.isUnspecified && !tcp.isLocal(address))
+    throw new NetError('EADDRNOTAVAIL', `listen on ${address}: it is no address of this host`)
   const port = wanted.port > 0 ? wanted.port : chooseListenPort(tcp, address)
   if (port === 0) throw new NetError('EADDRINUSE', 'no ephemeral port is free')
   const listener = new Listener(wanted, address, port, withDefaults(tcp, options))
   const others = tcp.listeners.get(port) ?? []
   const covers = (local: IpAddress): boolean => listener.score(local, listener.interfaceIndex) >= 0
   if (others.some((other) => clash(other, listener)) || isHeld(tcp, port, listener.options.reuseAddress, covers)) {
-    throw new NetError('EADDRINUSE', `listen on ${address} port ${port}`)
+    throw new NetError('EADDRINUSE', `listen on ${address} port ${port}: another socket has it`)
   }
   tcp.listeners.set(port, [...others, listener])
   return listener

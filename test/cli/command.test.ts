@@ -37,6 +37,9 @@ describe('a mistake on the command line is one sentence and ends with 2', () => 
   const long = `/${'x'.repeat(200)}`
   const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
     [`up --link wire:x ${'--address 10.0.0.1/24'}`, /'wire:x' is not a link: write tap:NAME, tun:NAME/],
+    [`nc ${MEM}`, /nc takes HOST and PORT, like nc 10\.77\.0\.1 5000/],
+    [`nc ${MEM} -l`, /nc -l takes a PORT alone, like nc -l 5000/],
+    [`nc ${MEM} -l -p 5000 5001`, /nc -l takes a PORT alone/],
     ['up --link tap: --address 10.0.0.1/24', /'tap:' is not a link: an interface name has 1 to 15 characters/],
     ['up --link tap:a/b --address 10.0.0.1/24', /'a\/b' is not an interface name/],
     ['up --link tap:0123456789abcdef --address 10.0.0.1/24', /1 to 15 characters/],
@@ -324,6 +327,15 @@ describe('data', () => {
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(array)
     expect(array).toHaveLength(text.length)
     expect(hourglass(`dump -c 2 ${GOLDEN}`).stdout.split('\n')).toHaveLength(3)
+  })
+
+  it('nc -z connects and ends, or says in a sentence why it could not', () => {
+    const refused = { code: 1, stdout: '', stderr: 'nc: ECONNREFUSED: connect 10.0.0.2 port 9\n' }
+    expect(hourglass(`nc ${MEM} --os-address 10.0.0.2/24 -z 10.0.0.2 9`)).toEqual(refused)
+    const nowhere = 'nc: ENETUNREACH: connect 192.0.2.1 port 9: no route leads there\n'
+    expect(hourglass(`nc ${MEM} -z 192.0.2.1 9`)).toMatchObject({ code: 1, stderr: nowhere })
+    const silent = 'nc: connect 10.0.0.9 port 9: no answer in 0.3 s\n'
+    expect(hourglass(`nc ${MEM} -z -w 0.3 10.0.0.9 9`)).toMatchObject({ code: 1, stderr: silent })
   })
 
   it('ping, trace, up and doctor print JSON that parses', () => {

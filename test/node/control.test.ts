@@ -165,10 +165,13 @@ describe('the commands that ask a running host', () => {
         'tcp   ESTAB  0      0           10.0.0.1:5000     10.0.0.2:80',
         '',
       ])
-      const listening = await run(`ss -ltH --control ${path}`)
+      const listening = await run(`ss -ltpH --control ${path}`)
       expect(listening.stdout).toMatch(/^LISTEN 0 +511 +\*:443 +\*:\*\n$/)
       const inside = await run(`ss -ti --control ${path}`)
       expect(inside.stdout).toMatch(/\n\t ts sack cubic wscale:\d+,\d+ rto:\d+.* mss:1448 pmtu:1500 .*segs_in:1/)
+      // What was never sent has no age; a rate is that of the window in a round trip.
+      expect(inside.stdout).not.toContain('lastsnd')
+      expect(inside.stdout).toMatch(/ send [\d.]+[kMG]?bps lastrcv:/)
       const json = JSON.parse((await run(`ss -t --json --control ${path}`)).stdout) as object[]
       expect(json).toMatchObject([{ protocol: 'tcp', localPort: 5_000, remoteAddress: '10.0.0.2' }])
     }))
@@ -185,9 +188,12 @@ describe('the commands that ask a running host', () => {
         ifname: 'eth0',
         addr_info: [{ family: 'inet', local: '10.0.0.1', prefixlen: 24 }, {}],
       })
+      const link = await run(`ip link show dev eth0 --control ${path}`)
+      expect(link.stdout).toBe(`${address.stdout.split('\n').slice(0, 2).join('\n')}\n`)
+      expect(JSON.parse((await run(`ip link --json --control ${path}`)).stdout)).not.toHaveProperty('[1].addr_info')
       const routes = await run(`ip route --control ${path}`)
       expect(routes.stdout).toMatch(
-        /^default via 10\.0\.0\.2 dev eth0 proto static\n10\.0\.0\.0\/24 dev eth0 proto kernel scope link/,
+        /^default via 10\.0\.0\.2 dev eth0 proto static\n10\.0\.0\.0\/24 dev eth0 proto kernel scope link src 10\.0\.0\.1/,
       )
       expect((await run(`ip -6 r --control ${path}`)).stdout).toMatch(/^fd00::\/64 dev eth0 proto kernel metric/)
       expect((await run(`ip neigh --control ${path}`)).stdout).toMatch(
@@ -204,7 +210,7 @@ describe('the commands that ask a running host', () => {
     }))
 
   it('say what is wrong, and end with 2 or 3', async () => {
-    await expectEnd('ip link --control /none', 2, /give addr, route or neigh/)
+    await expectEnd('ip tunnel --control /none', 2, /give addr, link, route or neigh/)
     await expectEnd('ss --control /none', 3, /there is no such socket. To mend it/)
     await expectEnd('nstat [x] --control /none', 2, /is no name/)
     await expectEnd('ss', 3, /no host of yours is running. To mend it: start one/)

@@ -4,7 +4,20 @@
 import { parseArgs } from 'node:util'
 import { transfer } from './transfer.ts'
 
-const { values } = parseArgs({ options: { seconds: { type: 'string' }, seed: { type: 'string' } } })
+const USAGE = 'usage: npm run sim -- [--seconds N] [--seed S], with whole numbers'
+
+function given(): { seconds?: string; seed?: string } {
+  try {
+    const { values } = parseArgs({ options: { seconds: { type: 'string' }, seed: { type: 'string' } } })
+    if (Object.values(values).every((text) => /^\d+$/.test(text))) return values
+  } catch {
+    // Told below.
+  }
+  console.error(USAGE)
+  process.exit(2)
+}
+
+const values = given()
 const wanted = Number(values.seconds ?? 60)
 const once = values.seed !== undefined && values.seconds === undefined
 const first = Number(values.seed ?? Math.floor(Date.now() / 1_000))

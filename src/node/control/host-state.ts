@@ -3,6 +3,7 @@
 
 import type { Counters } from '../../counters.ts'
 import type { Interface } from '../../ip/interface.ts'
+import type { Route } from '../../ip/routes.ts'
 import type { Stack } from '../../stack.ts'
 import type { Connection } from '../../tcp/connection.ts'
 import { type TcpInfo, tcpInfo } from '../../tcp/info.ts'
@@ -126,6 +127,14 @@ function interfaceState(on: Interface, now: Micros): InterfaceState {
 const secondsUntil = (instant: Micros, now: Micros): number | null =>
   instant === NEVER ? null : Math.max(0, Math.floor((instant - now) / MICROS_PER_SECOND))
 
+/** The address that made a connected route of IPv4, which Linux names with it; null: another route. */
+function connectedSource(stack: Stack, { origin, prefix, interfaceIndex }: Route): IpAddress | null {
+  if (origin !== 'connected' || prefix.address.family !== 4) return null
+  const on = stack.interfaces.all.find(({ index }) => index === interfaceIndex)
+  const entry = on?.addresses.find((one) => one.prefix.length === prefix.length && prefix.contains(one.address))
+  return entry?.address ?? null
+}
+
 export function* routeRows(stack: Stack): Generator<RouteState> {
   for (const route of stack.routes.list()) {
     yield {
@@ -136,7 +145,7 @@ export function* routeRows(stack: Stack): Generator<RouteState> {
       interface: nameOf(stack, route.interfaceIndex),
       metric: route.metric,
       origin: route.origin,
-      source: textOf(route.source),
+      source: textOf(route.source ?? connectedSource(stack, route)),
       kind: route.kind,
     }
   }
