@@ -37,11 +37,14 @@ describe('a program under register sees what it sees on Node’s own modules', (
     const seen = await sameOnBoth('libraries.mjs', { CA: authority.cert, CERT: cert, KEY: key })
     expect(seen).toMatchObject({
       http: { aborted: 'AbortError', broken: 'ECONNRESET', refused: 'ECONNREFUSED' },
-      https: { texts: ['web.test http/1.1 false', 'web.test http/1.1 true'], misname: 'ERR_TLS_CERT_ALTNAME_INVALID' },
+      https: {
+        texts: ['web.test http/1.1 false true', 'web.test http/1.1 true true'],
+        misname: 'ERR_TLS_CERT_ALTNAME_INVALID',
+      },
       startTls: { byConnect: ['starttls!', 'secret whisper'], byHand: ['starttls!', 'secret whisper'] },
       http2: [
-        [10, 'two /9', false, 'h2c'],
-        [10, 'two /9', true, 'h2'],
+        [10, 'two /9', false, 'h2c', [true, true, true]],
+        [10, 'two /9', true, 'h2', [true, true, true]],
       ],
       express: [{ sum: 6, ip: true }, 500, 'failed'],
       fastify: { hello: true },
@@ -151,7 +154,7 @@ const own = require('node:net').createServer((socket) => socket.end('own unix'))
     expect([stdout, stderr]).toEqual(['the system,own unix,the system piped\n', ''])
   })
 
-  it.skipIf(!needTool('npm'))('npm, which only start the program that is meant', async () => {
+  it.skipIf(!needTool('npm'))('npm, which only starts the program that is meant', async () => {
     const text = `const server = require('node:net').createServer((socket) => socket.end()).listen(80, '${REGISTERED_ADDRESS}', () => {
   console.log('serving at', server.address().address)
   server.close()

@@ -11,6 +11,7 @@ import { type NetSocket, secondsOf } from './socket.ts'
 import { type OnRead, SocketState, STATE, type WriteCallback } from './socket-state.ts'
 import { SystemHandle } from './system-handle.ts'
 import { TcpHandle } from './tcp-handle.ts'
+import { isWrapped } from './wrapped-streams.ts'
 
 export interface SocketOptions extends Omit<DuplexOptions, 'read' | 'write'> {
   fd?: number | undefined
@@ -91,8 +92,9 @@ function handleOf(net: NetContext, { handle, fd }: SocketOptions): StreamHandle 
   return fd === undefined ? null : SystemHandle.of(net.host, { fd })
 }
 
-/** The peer has ended: who writes now hears of it in plain words. */
+/** The peer has ended: who writes now hears of it in plain words. TLS above has its last words still to say. */
 function onEnd(this: NetSocket): void {
+  if (isWrapped(this)) this.allowHalfOpen = true
   if (!this.allowHalfOpen) this.write = writeAfterEnd
 }
 

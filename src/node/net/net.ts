@@ -21,6 +21,7 @@ import {
   type ServerOptions,
 } from './server.ts'
 import { NetSocket } from './socket.ts'
+import { seeThroughWrappers } from './wrapped-streams.ts'
 
 export interface NetOptions {
   /** Looks names up, in the shape of dns.lookup. Default: literal addresses and localhost alone. */
@@ -74,6 +75,7 @@ export interface Net {
 
 /** node:net for `stack`: that of a Host, or of a world's host. A world must be run with the `settle` of src/node. */
 export function makeNet(stack: Stack, options: NetOptions = {}): Net {
+  seeThroughWrappers()
   const context: NetContext = {
     host: nodeHost(stack),
     lookup: options.lookup ?? lookupLocally,

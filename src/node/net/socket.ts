@@ -10,6 +10,7 @@ import { plainError } from './errors.ts'
 import type { Endpoint, StreamHandle } from './handle.ts'
 import { type SocketParts, type SocketState, STATE, type WriteCallback } from './socket-state.ts'
 import { TcpHandle } from './tcp-handle.ts'
+import { OURS } from './wrapped-streams.ts'
 
 /** The longest wait of Node's timers. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1
@@ -345,6 +346,8 @@ export class NetSocket extends Duplex implements SocketParts {
     return this._handle === null ? undefined : this.writableLength
   }
 }
+
+Object.defineProperty(NetSocket.prototype, OURS, { value: true })
 
 /** The addresses and counts show among the properties of a socket, as in Node. */
 for (const name of [

@@ -8,6 +8,7 @@ import { asNormalized } from '../net/arguments.ts'
 import type { Net } from '../net/net.ts'
 import type { NetServer } from '../net/server.ts'
 import type { NetSocket } from '../net/socket.ts'
+import { isWrapped, OURS } from '../net/wrapped-streams.ts'
 
 /** Which destinations are our host's; the others stay the system's. */
 export type IsOurs = (host: string | undefined) => boolean
@@ -42,7 +43,7 @@ function isTcp(options: Readonly<Record<string, unknown>>): boolean {
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
 
 /** The events of ours that the program hears from its own. */
-const TOLD = ['lookup', 'connectionAttempt', 'connectionAttemptFailed', 'connectionAttemptTimeout'] as const
+export const TOLD = ['lookup', 'connectionAttempt', 'connectionAttemptFailed', 'connectionAttemptTimeout'] as const
 /** What is read from ours. */
 const READ = [
   'bytesRead',
@@ -75,6 +76,7 @@ function mount(
   // The outer one ends when the program says so, by its own allowHalfOpen.
   const inner = new net.Socket({ ...rest, allowHalfOpen: true })
   mounted.add(outer)
+  Object.defineProperty(outer, OURS, { value: true, configurable: true })
   Object.defineProperties(outer, methodsOver(inner))
   for (const name of READ) {
     Object.defineProperty(outer, name, { get: () => inner[name], configurable: true, enumerable: true })
@@ -93,6 +95,7 @@ function mount(
     if (!outer.push(chunk)) inner.pause()
   })
   inner.on('end', () => {
+    if (isWrapped(outer)) outer.allowHalfOpen = true
     outer.push(null)
     // The end is to be noticed even where nobody reads.
     outer.read(0)

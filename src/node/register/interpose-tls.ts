@@ -5,7 +5,8 @@
 import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { ConnectOptions } from '../net/connect.ts'
 import type { Net } from '../net/net.ts'
-import { type IsOurs, isMounted } from './interpose-net.ts'
+import { NetSocket } from '../net/socket.ts'
+import { type IsOurs, isMounted, TOLD } from './interpose-net.ts'
 
 type Listener = () => void
 
@@ -37,7 +38,20 @@ export function interposeTls(net: Net, isOurs: IsOurs): void {
     init.call(this, socket, wrap)
     // Node takes a socket of its own without a handle for one that is not connected yet, and would wait for ever.
     if (isMounted(socket)) Object.assign(this, { connecting: socket.connecting })
+    else if (socket instanceof NetSocket && socket.connecting) tellConnecting(this, socket)
   }
+}
+
+/** What Node's own tells of the connection that it opens. */
+function tellConnecting(secured: TLSSocket, socket: NetSocket): void {
+  Object.assign(secured, { connecting: true })
+  for (const event of TOLD) socket.on(event, (...words: unknown[]) => secured.emit(event, ...words))
+  socket.once('connect', () => {
+    const { autoSelectFamilyAttemptedAddresses } = socket
+    Object.assign(secured, { connecting: false, autoSelectFamilyAttemptedAddresses })
+    secured.emit('connect')
+    secured.emit('ready')
+  })
 }
 
 /** `(options[, cb])` or `(port[, host][, options][, cb])`, as tls.connect has it. */

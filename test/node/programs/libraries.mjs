@@ -74,7 +74,8 @@ async function plain() {
 /** node:https with the program's own authority, names, ALPN and sessions. */
 async function secure() {
   const server = https.createServer({ cert, key, ALPNProtocols: ['http/1.1'] }, (request, response) => {
-    response.end(`${request.socket.servername} ${request.socket.alpnProtocol} ${request.socket.isSessionReused()}`)
+    const { alpnProtocol, remoteAddress, servername } = request.socket
+    response.end(`${servername} ${alpnProtocol} ${request.socket.isSessionReused()} ${remoteAddress === HOST}`)
   })
   const port = await listen(server)
   const agent = new https.Agent({ ca, maxCachedSessions: 10 })
@@ -93,6 +94,32 @@ async function secure() {
   server.closeAllConnections()
   await close(server)
   seen.https = { texts, distrust: distrust.code, misname: misname.code }
+}
+
+/** node:tls alone: what a secure socket says of itself, and of a connection that ends without a word of TLS. */
+async function encrypted() {
+  const about = (socket) => {
+    const { localAddress, localFamily, localPort, remoteAddress, remoteFamily, remotePort } = socket
+    const ports = [typeof localPort, typeof remotePort, Object.keys(socket.address())]
+    return [localAddress === HOST, localFamily, remoteAddress === HOST, remoteFamily, ports]
+  }
+  const server = tls.createServer({ cert, key }, (socket) => {
+    seen.server = about(socket)
+    socket.once('data', () => socket.destroy())
+  })
+  const port = await listen(server)
+  const client = tls.connect({ port, host: HOST, ca, servername: 'web.test' })
+  const [connecting, events] = [[client.connecting, client.pending, client.readyState], []]
+  for (const event of ['connectionAttempt', 'connect', 'ready', 'secureConnect', 'end', 'finish', 'error', 'close'])
+    client.on(event, (word) => events.push([event, client.readyState, typeof word === 'boolean' ? word : '']))
+  client.once('secureConnect', () => {
+    seen.client = about(client)
+    client.setNoDelay(true).setKeepAlive(true, 1_000).unref().ref().write('x')
+  })
+  await new Promise((resolve) => client.resume().once('close', resolve))
+  await close(server)
+  const [refused] = await once(tls.connect({ port, host: HOST, ca }), 'error')
+  seen.tls = { connecting, events, refused: [refused.code, refused.syscall, refused.errno, refused.port === port] }
 }
 
 /** TLS that begins on a connection that was plain (as SMTP, PostgreSQL and others do), on either end. */
@@ -127,7 +154,9 @@ async function startTls() {
 
 /** node:http2, clear and over TLS. */
 async function two() {
+  const peers = []
   const answer = (stream, headers) => {
+    peers.push(stream.session.socket.remoteAddress)
     stream.respond({ ':status': 200 })
     stream.end(`two ${headers[':path']}`)
   }
@@ -146,11 +175,11 @@ async function two() {
         return text
       }),
     )
-    const encrypted = session.encrypted
-    const protocol = session.alpnProtocol
+    const { encrypted, alpnProtocol, socket } = session
+    const at = [socket.remoteAddress === HOST, socket.remotePort === port, peers.every((peer) => peer === HOST)]
     await new Promise((resolve) => session.close(resolve))
     await close(server)
-    results.push([texts.length, texts.at(-1), encrypted, protocol])
+    results.push([texts.length, texts.at(-1), encrypted, alpnProtocol, at])
   }
   seen.http2 = results
 }
@@ -200,5 +229,5 @@ async function libraries() {
   seen.ws = [sha(echo) === sha(big), code, String(reason)]
 }
 
-for (const part of [plain, secure, startTls, two, libraries]) await part()
+for (const part of [plain, secure, encrypted, startTls, two, libraries]) await part()
 console.log(JSON.stringify(seen))
