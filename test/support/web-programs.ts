@@ -12,7 +12,7 @@ import { type AnyNet, type AnyServer, type AnySocket, localHost, once } from './
 export interface Place {
   readonly net: AnyNet
   /** Hands each connection to a server of Node's or of a library, and tells the port. */
-  serve(server: EventEmitter): Promise<number>
+  serve(server: EventEmitter, options?: { allowHalfOpen: boolean }): Promise<number>
   connect(port: number): AnySocket
   agent(port: number, options?: http.AgentOptions): http.Agent
   /** Called at the end, the last one first. */
@@ -30,8 +30,8 @@ export async function atPlace<T>(net: AnyNet, program: (place: Place) => Promise
     atEnd(() => socket.destroy())
     return socket
   }
-  const serve = async (server: EventEmitter): Promise<number> => {
-    const below = net.createServer({ allowHalfOpen: true }, (socket) => {
+  const serve = async (server: EventEmitter, options = { allowHalfOpen: true }): Promise<number> => {
+    const below = net.createServer(options, (socket) => {
       atEnd(() => socket.destroy())
       server.emit('connection', socket)
     })
