@@ -8,6 +8,7 @@ import { cpus, loadavg, release, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { buffersBench } from './buffers.ts'
 import { checksumBench } from './checksum.ts'
+import { duplexBench } from './duplex.ts'
 import { type Bench, isMet, type Result, table } from './figure.ts'
 import { framesBench } from './frames.ts'
 import { httpBench } from './http.ts'
@@ -32,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   tcpTapBench,
   tcpPathsBench,
   tcpConnectionsBench,
+  duplexBench,
   httpBench,
 ]
 const EXIT_OK = 0

@@ -2,7 +2,8 @@
 //
 //   asleep --readable, timer, wake--> turn: advance the clock, drain each device within the budget, poll the machine
 //   turn --there was work--> setImmediate --> turn        (so timers and other I/O get theirs between two batches)
-//   turn --nothing--> turn again until spinMicros have passed since there was something, then arm all and sleep
+//   turn --nothing--> turn again until spinMicros have passed since there was something, then arm all and sleep;
+//                     at once where there is no device
 //
 // Nothing here holds the process open but one handle, which ref() and unref() switch. One real timer stands for all
 // deadlines of the machine.
@@ -174,7 +175,7 @@ export class Driver {
     let now = this.clock.advance()
     this.counts.turns++
     let frames = this.drain()
-    if (frames === 0 && now - this.lastWorkAt < this.spinMicros && this.machine.deadline() > now) {
+    if (frames === 0 && this.looksOn(now) && this.machine.deadline() > now) {
       // The clock advances before each look, as before each batch.
       for (const until = now + LOOK_MICROS; frames === 0 && now < until && !this.closed; frames = this.drain())
         now = this.clock.advance()
@@ -204,13 +205,19 @@ export class Driver {
     const now = this.clock.advance()
     this.machine.poll(now)
     this.lastWorkAt = now
-    this.schedule()
+    if (this.devices.length > 0) this.schedule()
+    else this.goOn(now)
+  }
+
+  /** Whether what happened lately makes more from the devices likely. */
+  private looksOn(now: Micros): boolean {
+    return this.devices.length > 0 && now - this.lastWorkAt < this.spinMicros
   }
 
   private goOn(now: Micros): void {
     if (this.closed) return
-    const nothingFor = now - this.lastWorkAt
-    if (nothingFor === 0 || nothingFor < this.spinMicros || this.machine.deadline() - now <= this.spinMicros) {
+    const worked = this.devices.length > 0 && now === this.lastWorkAt
+    if (worked || this.looksOn(now) || this.machine.deadline() - now <= this.spinMicros) {
       this.schedule()
       return
     }

@@ -18,6 +18,11 @@ import { ReadBuffers } from './read-buffers.ts'
 
 /** libuv reads so often before others get their turn. */
 const MOST_READS = 32
+/**
+ * What a program writes before what it caused gets its turn. Without it a writer that never waits would fill the send buffer
+ * of megabytes first, and each byte would have left the cache before it is looked at again.
+ */
+const MOST_WRITTEN = 256 * 1_024
 /** libuv's keep-alive where a delay is given: a probe a second, ten of them. */
 const KEEP_ALIVE_INTERVAL = seconds(1)
 const KEEP_ALIVE_COUNT = 10
@@ -55,6 +60,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
   private pending: readonly Uint8Array[] | null = null
   private pendingIndex = 0
   private pendingAt = 0
+  private writtenInTurn = 0
 
   constructor(host: NodeHost, type: 'TCPWRAP' | 'TCPSERVERWRAP' = 'TCPWRAP') {
     this.host = host
@@ -278,7 +284,9 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
     if (refused !== null || connection === null) return refused
     while (this.pendingIndex < pending.length) {
       const chunk = pending[this.pendingIndex]!
-      this.pendingAt += giveBytes(this.host.stack, connection, chunk, this.pendingAt)
+      const given = giveBytes(this.host.stack, connection, chunk, this.pendingAt)
+      this.writtenInTurn += given
+      this.pendingAt += given
       if (this.pendingAt < chunk.length) {
         connection.wantsRoom = true
         return 'pending'
@@ -286,7 +294,9 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
       this.pendingIndex++
       this.pendingAt = 0
     }
-    return null
+    if (this.writtenInTurn < MOST_WRITTEN) return null
+    this.turns.post(this, this.goOnWriting)
+    return 'pending'
   }
 
   /** The first to ask hears why the connection ended; everybody after him that the pipe is broken. */
@@ -300,6 +310,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
   }
 
   private goOnWriting(): void {
+    this.writtenInTurn = 0
     if (this.pending === null || this.closed) return
     const outcome = this.giveAway()
     if (outcome === 'pending') return

@@ -1,0 +1,301 @@
+// node:net over our stack, as a Duplex: what an idle one costs in memory, how much goes through it beside src/socket on the
+// same host, and how soon an echo is back beside node:net on the kernel. All ends in this process, over loopback.
+
+import { once } from 'node:events'
+import system, { type AddressInfo, type Server, type Socket } from 'node:net'
+import { PagePool } from '../src/buf/page.ts'
+import { BatchClock } from '../src/node/clock.ts'
+import { Driver } from '../src/node/driver.ts'
+import { makeNet } from '../src/node/net/net.ts'
+import { CryptoRandom } from '../src/node/random.ts'
+import { TcpListener } from '../src/socket/tcp-listener.ts'
+import { TcpSocket } from '../src/socket/tcp-socket.ts'
+import { Stack } from '../src/stack.ts'
+import { LOOPBACK4 } from '../src/wire/address.ts'
+import type { Bench, Figure, Result } from './figure.ts'
+import { median } from './timing.ts'
+
+const ROUNDS = 9
+const ROUND_MILLIS = 200
+const WARMUP_MILLIS = 500
+const CHUNK = 65_536
+const IDLE_SOCKETS = 4_000
+const IDLE_LIMIT_BYTES = 8_192
+const LEAST_BULK_RATIO = 0.7
+const ECHO_BYTES = 64
+const LISTENER_PORT = 5_001
+const LOOPBACK = '127.0.0.1'
+
+type AnyNet = typeof system
+
+export const duplexBench: Bench = {
+  name: 'duplex',
+  summary: 'node:net over our stack: memory of an idle socket, bulk beside src/socket, echo beside node:net',
+  run: duplex,
+}
+
+async function duplex(): Promise<Result> {
+  const { gc } = globalThis
+  if (gc === undefined) throw new Error('duplex needs node --expose-gc, as npm run bench gives it')
+  const host = new LocalHost()
+  const figures = [...(await idle(host, gc)), ...(await bulk(host)), ...(await echo(host))]
+  host.close()
+  return {
+    figures,
+    notes: [
+      `idle: heap and array buffers without the slabs of pages, after a full collection, of ${IDLE_SOCKETS.toLocaleString('en-US')} connections that were made and never used, by the number of ends; each end is a socket with its connection. Of node:net the kernel’s part is not counted.`,
+      `bulk: chunks of ${CHUNK.toLocaleString('en-US')} bytes, ${ROUNDS} rounds of ${ROUND_MILLIS} ms in turns, read as data comes; ratios are medians of the rounds’ ratios. src/socket reads into one array, as onread does; as data comes, each chunk has memory of its own.`,
+      `echo: ${ECHO_BYTES} bytes there and back, the next when the last is back, without Nagle; both ends are programs of node:net in this process.`,
+    ],
+    skipped: '',
+  }
+}
+
+/** A host in real time with nothing but its loopback device. */
+class LocalHost {
+  readonly pool = new PagePool()
+  readonly stack: Stack
+  readonly net: AnyNet
+  private readonly driver: Driver
+
+  constructor() {
+    const clock = new BatchClock()
+    clock.advance()
+    this.stack = new Stack({ clock, random: new CryptoRandom(), pool: this.pool })
+    this.driver = new Driver({ machine: this.stack, clock })
+    this.stack.onWork = () => this.driver.wake()
+    this.net = makeNet(this.stack) as unknown as AnyNet
+  }
+
+  close(): void {
+    this.driver.close()
+    this.stack.close()
+    if (this.pool.inUse !== 0) throw new Error(`${this.pool.inUse} pages were not given back`)
+  }
+}
+
+interface Ends {
+  readonly server: Server
+  readonly client: Socket
+  readonly accepted: Socket
+}
+
+async function ends(net: AnyNet): Promise<Ends> {
+  const server = net.createServer({ noDelay: true }).listen(0, LOOPBACK)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const connection = once(server, 'connection') as Promise<[Socket]>
+  const client = net.connect({ port, host: LOOPBACK, noDelay: true })
+  await once(client, 'connect')
+  const [accepted] = await connection
+  return { server, client, accepted }
+}
+
+async function end({ server, client, accepted }: Ends): Promise<void> {
+  const closed = Promise.all([once(server, 'close'), once(client, 'close'), once(accepted, 'close')])
+  client.destroy()
+  accepted.destroy()
+  server.close()
+  await closed
+}
+
+async function idle(host: LocalHost, gc: () => void): Promise<Figure[]> {
+  // In this order, for what a connection of ours had to do stays among the timers for some time.
+  const nodes = await idleBytes(system, gc, null)
+  const ours = await idleBytes(host.net, gc, host.pool)
+  const bound = { atMost: IDLE_LIMIT_BYTES }
+  return [
+    { what: 'idle, a socket and its connection', value: ours, unit: 'bytes', bound },
+    { what: 'idle, a socket of node:net', value: nodes, unit: 'bytes' },
+  ]
+}
+
+/** Of each end. */
+async function idleBytes(net: AnyNet, gc: () => void, pool: PagePool | null): Promise<number> {
+  // What is there once and for all: code, tables.
+  await crowd(net, 100, () => 0)
+  const used = (): number => {
+    gc()
+    gc()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return heapUsed + arrayBuffers - (pool?.slabBytes ?? 0)
+  }
+  const before = used()
+  const grown = await crowd(net, IDLE_SOCKETS, () => used() - before)
+  return grown / (2 * IDLE_SOCKETS)
+}
+
+/** What `look` gives while that many connections are there. */
+async function crowd(net: AnyNet, count: number, look: () => number): Promise<number> {
+  const accepted: Socket[] = []
+  const server = net.createServer((socket) => accepted.push(socket)).listen(0, LOOPBACK)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const clients: Socket[] = []
+  while (clients.length < count) {
+    const client = net.connect(port, LOOPBACK)
+    clients.push(client)
+    await once(client, 'connect')
+  }
+  while (accepted.length < count) await turn()
+  for (let quiet = 0; quiet < 10; quiet++) await turn()
+  const seen = look()
+  const closed = [...clients, ...accepted].map((socket) => once(socket, 'close'))
+  for (const socket of [...clients, ...accepted]) socket.resetAndDestroy()
+  server.close()
+  await Promise.all(closed)
+  return seen
+}
+
+interface Contestant {
+  readonly name: string
+  /** Bytes that arrived in that time. */
+  run(millis: number): Promise<number>
+  close(): Promise<void>
+}
+
+async function bulk(host: LocalHost): Promise<Figure[]> {
+  const contestants = [await bySocket(host), await byDuplex(host.net, 'data'), await byDuplex(host.net, 'onread')]
+  const rates = contestants.map(() => [] as number[])
+  const byProcessor = contestants.map(() => [] as number[])
+  for (const contestant of contestants) await contestant.run(WARMUP_MILLIS)
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, contestant] of contestants.entries()) {
+      const start = performance.now()
+      const before = process.cpuUsage()
+      const bits = 8 * (await contestant.run(ROUND_MILLIS))
+      rates[index]!.push(bits / (performance.now() - start) / 1e6)
+      const { user, system: kernel } = process.cpuUsage(before)
+      byProcessor[index]!.push(bits / (user + kernel) / 1e3)
+    }
+  }
+  for (const contestant of contestants) await contestant.close()
+  const of = (all: readonly number[][], index: number): number =>
+    median(all[index]!.map((rate, round) => rate / all[0]![round]!))
+  const bound = { atLeast: LEAST_BULK_RATIO }
+  return [
+    ...contestants.map(({ name }, index) => ({ what: name, value: median(rates[index]!), unit: 'Gbit/s' })),
+    { what: 'bulk, the Duplex with onread to src/socket', value: of(rates, 2), unit: '×', bound },
+    { what: 'bulk, the same by processor time', value: of(byProcessor, 2), unit: '×' },
+    { what: 'bulk, the Duplex with data to src/socket', value: of(rates, 1), unit: '×', bound },
+    { what: 'bulk, the same by processor time', value: of(byProcessor, 1), unit: '×' },
+  ]
+}
+
+async function bySocket({ stack }: LocalHost): Promise<Contestant> {
+  const listener = new TcpListener(stack, { family: 4, port: LISTENER_PORT })
+  const accepting = listener.accept()
+  const writer = await TcpSocket.connect(stack, { remoteAddress: LOOPBACK4, remotePort: LISTENER_PORT })
+  const reader = await accepting
+  const chunk = new Uint8Array(CHUNK).fill(0x5a)
+  const target = new Uint8Array(CHUNK)
+  return {
+    name: 'bulk, src/socket',
+    async run(millis) {
+      const until = performance.now() + millis
+      let arrived = 0
+      let sent = 0
+      const writing = (async () => {
+        for (; performance.now() < until; sent += CHUNK) await writer.write(chunk)
+      })()
+      while (performance.now() < until || arrived < sent) arrived += await reader.read(target)
+      await writing
+      while (arrived < sent) arrived += await reader.read(target)
+      return arrived
+    },
+    async close() {
+      writer.abort()
+      reader.abort()
+      listener.close()
+    },
+  }
+}
+
+async function byDuplex(net: AnyNet, how: 'data' | 'onread'): Promise<Contestant> {
+  let arrived = 0
+  const server = net.createServer().listen(0, LOOPBACK)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const connection = once(server, 'connection') as Promise<[Socket]>
+  const take = (count: number): boolean => {
+    arrived += count
+    return true
+  }
+  const onread = how === 'onread' ? { onread: { buffer: Buffer.alloc(CHUNK), callback: take } } : {}
+  const reader = net.connect({ port, host: LOOPBACK, ...onread })
+  if (how === 'data') reader.on('data', ({ length }: Buffer) => take(length))
+  await once(reader, 'connect')
+  const [writer] = await connection
+  const chunk = Buffer.alloc(CHUNK, 0x5a)
+  let going = false
+  let sent = 0
+  const pump = (): void => {
+    while (going) {
+      sent += CHUNK
+      if (!writer.write(chunk)) return
+    }
+  }
+  writer.on('drain', pump)
+  return {
+    name: `bulk, the Duplex with ${how}`,
+    async run(millis) {
+      const before = arrived
+      going = true
+      pump()
+      await new Promise((resolve) => setTimeout(resolve, millis))
+      going = false
+      while (arrived < sent) await turn()
+      return arrived - before
+    },
+    close: () => end({ server, client: reader, accepted: writer }),
+  }
+}
+
+async function echo(host: LocalHost): Promise<Figure[]> {
+  const contestants = [await byEcho(host.net), await byEcho(system)]
+  const micros = contestants.map(() => [] as number[])
+  for (const contestant of contestants) await contestant.run(WARMUP_MILLIS)
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, contestant] of contestants.entries()) {
+      const start = performance.now()
+      const count = await contestant.run(ROUND_MILLIS)
+      micros[index]!.push(((performance.now() - start) * 1_000) / count)
+    }
+  }
+  for (const contestant of contestants) await contestant.close()
+  const ratio = median(micros[0]!.map((time, round) => time / micros[1]![round]!))
+  return [
+    { what: 'echo', value: median(micros[0]!), unit: 'µs' },
+    { what: 'echo, node:net over the kernel’s loopback', value: median(micros[1]!), unit: 'µs' },
+    { what: 'echo, ours to node:net', value: ratio, unit: '×' },
+  ]
+}
+
+/** `run` gives round trips. */
+async function byEcho(net: AnyNet): Promise<Contestant> {
+  const both = await ends(net)
+  const { client, accepted } = both
+  const chunk = Buffer.alloc(ECHO_BYTES, 0x5a)
+  let until = 0
+  let count = 0
+  let settle = (): void => {}
+  accepted.on('data', (data) => accepted.write(data))
+  client.on('data', () => {
+    count++
+    if (performance.now() < until) client.write(chunk)
+    else settle()
+  })
+  return {
+    name: 'echo',
+    run: (millis) =>
+      new Promise((resolve) => {
+        count = 0
+        until = performance.now() + millis
+        settle = () => resolve(count)
+        client.write(chunk)
+      }),
+    close: () => end(both),
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
