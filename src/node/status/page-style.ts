@@ -107,6 +107,9 @@ section { padding: .9rem 0 .35rem; }
 h2 { margin: 0; padding: 0 1rem; font-size: 1.05rem; }
 .empty { margin: .1rem 0 .6rem; padding: 0 1rem; color: var(--soft); }
 .scroll { overflow-x: auto; }
+/* Those that may be long keep their titles in sight. */
+#connections .scroll, #ports .scroll { max-height: 42rem; overflow-y: auto; }
+#connections thead th, #ports thead th { position: sticky; top: 0; z-index: 1; background: var(--card); }
 table { width: 100%; border-collapse: collapse; }
 caption { padding: .1rem 1rem .45rem; color: var(--soft); text-align: left; font-size: .9rem; }
 th, td {
@@ -159,6 +162,7 @@ code { font: .95em ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono",
   th, td { padding-left: .45rem; padding-right: .45rem; }
   #counters tbody th { white-space: normal; overflow-wrap: anywhere; }
   tbody th { position: sticky; left: 0; background: var(--card); }
+  #connections thead th:first-child, #ports thead th:first-child { left: 0; z-index: 2; }
 }
 @media (prefers-reduced-motion: no-preference) {
   #live[data-state="live"]::before { animation: pulse 2s ease-in-out infinite; }
@@ -170,6 +174,6 @@ code { font: .95em ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono",
 @media print {
   header { background: none; color: inherit; }
   .watch { display: none; }
-  .scroll { overflow: visible; }
+  .scroll { max-height: none !important; overflow: visible !important; }
 }
 `
