@@ -1,5 +1,5 @@
-// pg and ioredis against the servers that they are for, over a TAP: by each library's hook, in this process; and the same
-// program, unchanged, under `hourglass run`. What they see is what they see on Node's own net.
+// pg and ioredis against the servers that they are for, over a TAP: by each library's hook, in this process, over IPv4; and the
+// same program, unchanged, under `hourglass run`, over IPv6. What they see is what they see on Node's own net.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,8 +17,8 @@ import { LINUX4, withTapHost } from '../support/tap-host.ts'
 import { needTool } from '../support/tools.ts'
 
 /** The program's own host, and the system's address there. */
-const OWN = '10.78.0.2'
-const SYSTEM = '10.78.0.1'
+const OWN = 'fd78::2'
+const SYSTEM = 'fd78::1'
 const MAIN = ['--import', 'tsx', 'test/programs/main.ts']
 const PROGRAM_MILLIS = 60_000
 const folder = mkdtempSync(join(tmpdir(), 'hourglass-databases-'))
@@ -73,7 +73,7 @@ async function tracesIn(namespace: Namespace, words: readonly string[]): Promise
   return JSON.parse(json!) as Record<string, Trace>
 }
 
-const HOURGLASS = ['run', '--link', 'tap:tap0', '--address', `${OWN}/24`, '--os-address', `${SYSTEM}/24`, '--']
+const HOURGLASS = ['run', '--link', 'tap:tap0', '--address', `${OWN}/64`, '--os-address', `${SYSTEM}/64`, '--']
 
 /** The same program three times. */
 async function allWays<Place>({ name, start, program, fatal }: Subject<Place>): Promise<Ways> {
@@ -87,14 +87,17 @@ async function allWays<Place>({ name, start, program, fatal }: Subject<Place>): 
     }
     const words = (place: Place): string[] => [process.execPath, ...MAIN, JSON.stringify({ [name]: place })]
     const net = makeNet(host.stack) as unknown as AnyNet
-    ways.node = await on(LINUX4, async (place) => (await tracesIn(namespace, words(place)))[name]!)
-    // Through JSON, like those of the others.
-    ways.hook = await on(LINUX4, async (place) => JSON.parse(JSON.stringify(await program(place, net))) as Trace)
-    ways.unchanged = await on(
-      SYSTEM,
-      async (place) => (await tracesIn(namespace, [...command(HOURGLASS), ...words(place)]))[name]!,
-    )
-    await (started as Started<Place> | null)?.stop()
+    try {
+      ways.node = await on(LINUX4, async (place) => (await tracesIn(namespace, words(place)))[name]!)
+      // Through JSON, like those of the others.
+      ways.hook = await on(LINUX4, async (place) => JSON.parse(JSON.stringify(await program(place, net))) as Trace)
+      ways.unchanged = await on(
+        SYSTEM,
+        async (place) => (await tracesIn(namespace, [...command(HOURGLASS), ...words(place)]))[name]!,
+      )
+    } finally {
+      await (started as Started<Place> | null)?.stop()
+    }
   })
   return ways
 }

@@ -114,10 +114,13 @@ describe.skipIf(!needRoot() || !needTool('sshd'))('the sshd of the system', () =
         privateKey: keys.userKey,
       })
       const program = (address: string): string[] => [...MAIN, JSON.stringify({ ssh: at(address) })]
-      const node = await traceIn(namespace, program(LINUX4))
-      expect(node).toMatchObject({ bulk: { same: true }, files: { seen: [true, true] }, forwardIn: 'there and back' })
-      expect(await askSsh(at(LINUX4), makeNet(host.stack) as unknown as AnyNet)).toEqual(node)
-      expect(await traceIn(namespace, [...command(LINK), ...program(SYSTEM)])).toEqual(node)
-      await sshd.stop()
+      try {
+        const node = await traceIn(namespace, program(LINUX4))
+        expect(node).toMatchObject({ bulk: { same: true }, files: { seen: [true, true] }, forwardIn: 'there and back' })
+        expect(await askSsh(at(LINUX4), makeNet(host.stack) as unknown as AnyNet)).toEqual(node)
+        expect(await traceIn(namespace, [...command(LINK), ...program(SYSTEM)])).toEqual(node)
+      } finally {
+        await sshd.stop()
+      }
     }))
 })

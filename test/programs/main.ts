@@ -7,6 +7,7 @@
 
 import type { Trace } from './trace.ts'
 
+/** Each program knows what it takes. */
 type Given = never
 const CLIENTS: Readonly<Record<string, (given: Given) => Promise<Trace>>> = {
   postgres: async (given) => (await import('./postgres.ts')).postgresProgram(given),

@@ -181,8 +181,8 @@ const ESTABLISHED = '01'
 /** Whether a connection of the server's has bytes that it did not read: what its kernel says, in its namespace. */
 function hasUnread(pid: number, port: number): boolean {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  return readFileSync(`/proc/${pid}/net/tcp`, 'latin1')
-    .split('\n')
+  return ['tcp', 'tcp6']
+    .flatMap((table) => readFileSync(`/proc/${pid}/net/${table}`, 'latin1').split('\n'))
     .map((line) => line.trim().split(/\s+/))
     .some(([, at, , state, queues]) => at?.endsWith(local) && state === ESTABLISHED && !queues!.endsWith(':00000000'))
 }

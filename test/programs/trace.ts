@@ -37,7 +37,9 @@ export function failureOf(error: unknown): Record<string, unknown> {
   return found
 }
 
-export const withoutAddresses = (text: string): string => text.replaceAll(/\d+\.\d+\.\d+\.\d+(:\d+)?/g, 'ADDRESS')
+const ADDRESS = /\d+\.\d+\.\d+\.\d+(:\d+)?|[0-9a-f]+(:[0-9a-f]*){2,}:\d+/g
+
+export const withoutAddresses = (text: string): string => text.replaceAll(ADDRESS, 'ADDRESS')
 
 /** How a promise fails; that it does not is a failure here. */
 export async function refusal(promise: Promise<unknown>): Promise<Record<string, unknown>> {

@@ -1,7 +1,16 @@
 // Servers of the system's packages in a network namespace, each with a folder of its own. As root. What is started here ends
 // by its `stop`; the namespace kills what was left.
 
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { certificateOf } from './certificate.ts'
@@ -64,7 +73,7 @@ export async function startPostgres(namespace: Namespace, addresses: readonly st
   await namespace.must([...AS_POSTGRES, `${programs}/initdb`, `--pgdata=${data}`, ...options])
   const settings = [...POSTGRES_SETTINGS, `ssl_cert_file=${certificate}`, `ssl_key_file=${key}`]
   // Only our namespace reaches it.
-  await namespace.must(['sh', '-c', `echo 'host all all 0.0.0.0/0 trust' >> ${data}/pg_hba.conf`])
+  appendFileSync(join(data, 'pg_hba.conf'), 'host all all all trust\n')
   const words = [`${programs}/postgres`, '-D', data, ...settings.flatMap((setting) => ['-c', setting])]
   const running = namespace.spawn([...AS_POSTGRES, ...words])
   await running.printed(/database system is ready to accept connections/)
