@@ -116,15 +116,30 @@ export class Captures {
   /** What tshark finds malformed or with a wrong checksum in all of them: nothing, one hopes. */
   check(): { files: number; packets: number; wrong: string[] } {
     const written = this.paths.filter((path) => existsSync(path))
-    let packets = 0
-    const wrong: string[] = []
-    for (const path of written) {
-      const [options, filter] = this.unfinished.has(path) ? [BARE, MALFORMED] : [[...BARE, ...CHECKS], WRONG]
-      const counts = countBoth(options, path, filter)
-      packets += counts.all
-      if (counts.chosen > 0) for (const line of runTshark(options, path, filter)) wrong.push(`${path}: ${line}`)
+    const finished = written.filter((path) => !this.unfinished.has(path))
+    const rest = written.filter((path) => this.unfinished.has(path))
+    const [one, other] = [
+      this.judge('finished', finished, [...BARE, ...CHECKS], WRONG),
+      this.judge('unfinished', rest, BARE, MALFORMED),
+    ]
+    return {
+      files: written.length,
+      packets: one.packets + other.packets,
+      wrong: [...one.wrong, ...other.wrong],
     }
-    return { files: written.length, packets, wrong }
+  }
+
+  /** All of them as one file, which costs tshark one start; whose packet is wrong is looked for where there is one. */
+  private judge(name: string, paths: readonly string[], options: readonly string[], filter: string) {
+    if (paths.length === 0) return { packets: 0, wrong: [] }
+    const merged = join(this.folder, `${name}.pcapng`)
+    runTool('mergecap', ['-w', merged, ...paths])
+    const { all, chosen } = countBoth(options, merged, filter)
+    rmSync(merged)
+    const wrong: string[] = []
+    if (chosen > 0)
+      for (const path of paths) for (const line of runTshark(options, path, filter)) wrong.push(`${path}: ${line}`)
+    return { packets: all, wrong }
   }
 
   remove(): void {
