@@ -15,10 +15,11 @@ import { Captures, command, type Up, up } from '../support/hourglass.ts'
 import { type Figures, nstat, ruleCount, socketFigures } from '../support/kernel-figures.ts'
 import { connect, type Namespace, needRoot, type Running, withNamespace } from '../support/namespace.ts'
 import { DEVICE, type Family, LINUX4, LINUX6, ours, US4, US6 } from '../support/tap-host.ts'
+import { tcpdump } from '../support/tcpdump.ts'
 import { needTool } from '../support/tools.ts'
 
 const root = needRoot()
-const tools = ['nc', 'nstat', 'ss', 'nft', 'ethtool', 'tshark'].every(needTool)
+const tools = ['nc', 'nstat', 'ss', 'nft', 'ethtool', 'tshark', 'tcpdump'].every(needTool)
 const captures = new Captures()
 const folder = mkdtempSync(join(tmpdir(), 'hourglass-counters-'))
 afterAll(() => {
@@ -123,11 +124,13 @@ const harmed = (body: (scene: Scene) => Promise<void>): Promise<void> =>
         const which = `${way} ${DEVICE} meta l4proto tcp numgen inc mod 100 == 50`
         await router.must(`nft add rule inet harm ${chain} ${which} counter drop`)
       }
+      const seen = LONG ? null : await tcpdump(router, captures.path())
       const lost = async (): Promise<Lost> => ({
         toUs: (await ruleCount(router, 'to_us')) + (await refused(router)),
         toLinux: await ruleCount(router, 'to_linux'),
       })
       await body({ namespace, host, offloads: false, control, lost })
+      await seen?.()
     }),
   )
 
@@ -333,6 +336,6 @@ describe.skipIf(!root || !tools)('every capture of the tests in tcp-counters.tes
   it('is read by tshark to its end, without a malformed packet or a wrong checksum', () => {
     const { files, wrong } = captures.check()
     expect(wrong).toEqual([])
-    expect(files).toBe(LONG ? 0 : 3)
+    expect(files).toBe(LONG ? 0 : 4)
   })
 })

@@ -9,8 +9,9 @@ import { download, LONG, MIB, UploadFiles, upload } from '../support/curl.ts'
 import { Captures } from '../support/hourglass.ts'
 import { serveHttp } from '../support/http-server.ts'
 import { connect, type Namespace, needRoot, withNamespace } from '../support/namespace.ts'
-import { type Family, linux, withTapHost } from '../support/tap-host.ts'
+import { type Family, linux } from '../support/tap-host.ts'
 import { needTool } from '../support/tools.ts'
+import { withWatchedHost } from '../support/watched-host.ts'
 
 const root = needRoot()
 const files = new UploadFiles()
@@ -24,7 +25,7 @@ const FAMILIES: readonly Family[] = [4, 6]
 const SEED = 20_261_121
 /** What Linux sends with: each kernel has it, and each program in a namespace may use it. */
 const RENO = 'sysctl -q -w net.ipv4.tcp_congestion_control=reno'
-const tools = ['curl', 'tshark', 'nft', 'ethtool'].every(needTool)
+const tools = ['curl', 'tshark', 'tcpdump', 'nft', 'ethtool'].every(needTool)
 
 /** Both ways over both families; where a twentieth is lost, there is more waiting than sending. */
 async function exchange(stack: Stack, namespace: Namespace, lossPercent: number): Promise<void> {
@@ -54,8 +55,9 @@ describe.skipIf(!root || !tools).concurrent('a device of ours that harms packets
       { loss: 0.01, reorder: 0.05, reorderDelay: millis(1), duplicate: 0.05, jitter: millis(1) },
     ],
   ])('loses no byte where %s', (_what, lossPercent, faults) =>
-    withTapHost(
-      { offload: false, faults: { outbound: faults, inbound: faults }, seed: SEED, capture: captures.path() },
+    withWatchedHost(
+      captures,
+      { offload: false, faults: { outbound: faults, inbound: faults }, seed: SEED },
       async ({ stack }, namespace) => {
         await namespace.must(RENO)
         await exchange(stack, namespace, lossPercent)
@@ -83,7 +85,7 @@ async function behindRouter(router: Namespace, namespace: Namespace, percent: nu
 
 describe.skipIf(!root || !tools).concurrent("a router of Linux's that drops segments at random", () => {
   it.each([1, 5])('loses no byte where it drops %d in a hundred', (percent) =>
-    withTapHost({ offload: false, capture: captures.path() }, ({ stack }, router) =>
+    withWatchedHost(captures, { offload: false }, ({ stack }, router) =>
       withNamespace(async (namespace) => {
         await behindRouter(router, namespace, percent)
         await namespace.must(RENO)
@@ -100,6 +102,6 @@ describe.skipIf(!root || !needTool('tshark'))('every capture of the tests in tcp
   it('is read by tshark to its end, without a malformed packet or a wrong checksum', () => {
     const { files, wrong } = captures.check()
     expect(wrong).toEqual([])
-    expect(files).toBe(8)
+    expect(files).toBe(2 * 8)
   })
 })

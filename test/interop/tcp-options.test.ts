@@ -11,10 +11,12 @@ import { type Namespace, needRoot } from '../support/namespace.ts'
 import { digestOf } from '../support/pseudo-random.ts'
 import { listening, readStream, sendStream } from '../support/socket-streams.ts'
 import { type Family, linux, type TapHost, withTapHost } from '../support/tap-host.ts'
+import { tcpdump } from '../support/tcpdump.ts'
 import { needTool } from '../support/tools.ts'
+import { withWatchedHost } from '../support/watched-host.ts'
 
 const root = needRoot()
-const tools = ['curl', 'nc', 'tshark', 'ss'].every(needTool)
+const tools = ['curl', 'nc', 'tshark', 'tcpdump', 'ss'].every(needTool)
 const files = new UploadFiles()
 const captures = new Captures()
 afterAll(() => {
@@ -72,7 +74,7 @@ describe.skipIf(!root || !tools).concurrent('a kernel', () => {
     ['that sends with NewReno', ['tcp_congestion_control=reno'], ALL],
     ['that probes for its path MTU all the time', ['tcp_mtu_probing=2', 'tcp_base_mss=512'], ALL],
   ])('%s agrees with us on what is left, and all arrives both ways', (_what, settings, options) =>
-    withTapHost({ capture: captures.path() }, async (host, namespace) => {
+    withWatchedHost(captures, {}, async (host, namespace) => {
       const agreed = await exchange(host, namespace, settings)
       expect(agreed).toEqual(Array(4 * FAMILIES.length).fill(options))
       expect(host.stack.counters.TcpExtTCPTimeouts).toBe(0)
@@ -86,7 +88,7 @@ describe.skipIf(!root || !tools).concurrent('a kernel', () => {
     ['without any option', NONE_OF_THEM],
   ])('%s loses no byte to the loss of 1 % of all packets', (_what, settings) => {
     const faults = { outbound: { loss: 0.01 }, inbound: { loss: 0.01 } }
-    return withTapHost({ offload: false, faults, capture: captures.path() }, async (host, namespace) => {
+    return withWatchedHost(captures, { offload: false, faults }, async (host, namespace) => {
       await exchange(host, namespace, ['tcp_congestion_control=reno', ...settings])
       expect(host.stack.counters.TcpRetransSegs).toBeGreaterThan(50)
     })
@@ -95,7 +97,9 @@ describe.skipIf(!root || !tools).concurrent('a kernel', () => {
   it('that asks for explicit congestion notification does without (RFC 3168 §6.1.1)', () => {
     const capture = captures.path()
     return withTapHost({ capture }, async (host, namespace) => {
+      const seen = await tcpdump(namespace, captures.path(true))
       await exchange(host, namespace, ['tcp_ecn=1'])
+      await seen()
       await host.stop()
       const asked = 'tcp.flags == 0x0c2'
       expect(countPackets(capture, asked)).toBeGreaterThanOrEqual(2 * FAMILIES.length)
@@ -111,6 +115,6 @@ describe.skipIf(!root || !needTool('tshark'))('every capture of the tests in tcp
   it('is read by tshark to its end, without a malformed packet or a wrong checksum', () => {
     const { files, wrong } = captures.check()
     expect(wrong).toEqual([])
-    expect(files).toBe(12)
+    expect(files).toBe(2 * 12)
   })
 })

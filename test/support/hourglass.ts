@@ -1,7 +1,7 @@
 // The command as it ships, for tests of it: `dist/src/cli/main.js` in a network namespace, or right here where it needs none.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Finished, Namespace, Running } from './namespace.ts'
@@ -118,33 +118,51 @@ export class Captures {
     const written = this.paths.filter((path) => existsSync(path))
     const finished = written.filter((path) => !this.unfinished.has(path))
     const rest = written.filter((path) => this.unfinished.has(path))
-    const [one, other] = [
-      this.judge('finished', finished, [...BARE, ...CHECKS], WRONG),
-      this.judge('unfinished', rest, BARE, MALFORMED),
-    ]
-    return {
-      files: written.length,
-      packets: one.packets + other.packets,
-      wrong: [...one.wrong, ...other.wrong],
-    }
+    let packets = 0
+    const wrong: string[] = []
+    for (const [paths, options, filter] of [
+      [finished, [...BARE, ...CHECKS], WRONG],
+      [rest, BARE, MALFORMED],
+    ] as const)
+      for (const some of batches(paths)) {
+        const counts = this.judge(some, options, filter)
+        packets += counts.all
+        if (counts.chosen === 0) continue
+        for (const path of some) for (const line of runTshark(options, path, filter)) wrong.push(`${path}: ${line}`)
+      }
+    return { files: written.length, packets, wrong }
   }
 
-  /** All of them as one file, which costs tshark one start; whose packet is wrong is looked for where there is one. */
-  private judge(name: string, paths: readonly string[], options: readonly string[], filter: string) {
-    if (paths.length === 0) return { packets: 0, wrong: [] }
-    const merged = join(this.folder, `${name}.pcapng`)
+  /** All of them as one file, which costs tshark one start. */
+  private judge(paths: readonly string[], options: readonly string[], filter: string): ReturnType<typeof countBoth> {
+    const merged = join(this.folder, 'merged.pcapng')
     runTool('mergecap', ['-w', merged, ...paths])
-    const { all, chosen } = countBoth(options, merged, filter)
+    const counts = countBoth(options, merged, filter)
     rmSync(merged)
-    const wrong: string[] = []
-    if (chosen > 0)
-      for (const path of paths) for (const line of runTshark(options, path, filter)) wrong.push(`${path}: ${line}`)
-    return { packets: all, wrong }
+    return counts
   }
 
   remove(): void {
     rmSync(this.folder, { recursive: true })
   }
+}
+
+/** What tshark reads in a few seconds. */
+const BATCH_BYTES = 128 * 1_024 * 1_024
+
+function batches(paths: readonly string[]): string[][] {
+  const all: string[][] = []
+  let room = 0
+  for (const path of paths) {
+    const { size } = statSync(path)
+    if (all.length === 0 || room < size) {
+      all.push([])
+      room = BATCH_BYTES
+    }
+    room -= size
+    all.at(-1)!.push(path)
+  }
+  return all
 }
 
 const CHECKS = ['ip', 'udp', 'tcp'].flatMap((name) => ['-o', `${name}.check_checksum:TRUE`])

@@ -10,8 +10,8 @@ export async function tcpdump(namespace: Namespace, path: string): Promise<() =>
   return async () => {
     running.child.kill('SIGINT')
     const { stderr } = await running.finished
-    // It ends by itself where the link goes down, with all written that it saw.
-    const isOver = /the interface went down/i.test(stderr)
+    // It ends by itself where the link goes down or away, with all written that it saw.
+    const isOver = /the interface (went down|disappeared)/i.test(stderr)
     if (!isOver && !/^0 packets dropped by kernel$/m.test(stderr)) throw new Error(`tcpdump lost packets: ${stderr}`)
   }
 }
