@@ -414,6 +414,14 @@ describe('hostile replies', () => {
     expect(readReply(truth, 7, question)).not.toBeTypeOf('string')
   })
 
+  test('that say that there is no such name, and give its records, are taken at their word (RFC 1035 §4.1.1)', () => {
+    const given = new Uint8Array(truth)
+    given[3] = (given[3]! & 0xf0) | 3
+    const read = readReply(given, 7, question)
+    if (typeof read === 'string') throw new Error(read)
+    expect(resolve(question, read, new Set(['a.test']))).toMatchObject({ code: 'ENOTFOUND', records: [] })
+  })
+
   test('a question fits its answer and no other', () => {
     const name = fc.stringMatching(/^[a-z]{1,20}(\.[a-z]{1,20}){0,3}$/)
     fc.assert(

@@ -37,11 +37,10 @@ export function resolve(question: DnsQuestion, reply: DnsReply, seen: Set<string
   for (;;) {
     const own = reply.answers.filter((record) => plain(record.name) === name)
     const wanted = own.filter((record) => record.type === type)
-    if (wanted.length > 0)
-      return found(
-        wanted.map((record) => ({ ...record, ttl: Math.min(record.ttl, chainTtl) })),
-        reply,
-      )!
+    if (wanted.length > 0) {
+      const records = wanted.map((record) => ({ ...record, ttl: Math.min(record.ttl, chainTtl) }))
+      return found(records, reply) ?? negative(reply)
+    }
     const alias = own.find((record) => record.type === 'CNAME')
     if (alias === undefined) break
     chainTtl = Math.min(chainTtl, alias.ttl)
