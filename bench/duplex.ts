@@ -44,7 +44,7 @@ async function duplex(): Promise<Result> {
     figures,
     notes: [
       `idle: heap and array buffers without the slabs of pages, after a full collection, of ${IDLE_SOCKETS.toLocaleString('en-US')} connections that were made and never used, by the number of ends; each end is a socket with its connection. Of node:net the kernel’s part is not counted.`,
-      `bulk: chunks of ${CHUNK.toLocaleString('en-US')} bytes, ${ROUNDS} rounds of ${ROUND_MILLIS} ms in turns, read as data comes; ratios are medians of the rounds’ ratios. src/socket reads into one array, as onread does; as data comes, each chunk has memory of its own.`,
+      `bulk: chunks of ${CHUNK.toLocaleString('en-US')} bytes, ${ROUNDS} rounds of ${ROUND_MILLIS} ms in turns, read as data comes; ratios are medians of the rounds’ ratios. With data each chunk has memory of its own; with onread, and where src/socket reads into one array, all share one.`,
       `echo: ${ECHO_BYTES} bytes there and back, the next when the last is back, without Nagle; both ends are programs of node:net in this process.`,
     ],
     skipped: '',
@@ -155,7 +155,12 @@ interface Contestant {
 }
 
 async function bulk(host: LocalHost): Promise<Figure[]> {
-  const contestants = [await bySocket(host), await byDuplex(host.net, 'data'), await byDuplex(host.net, 'onread')]
+  const contestants = [
+    await bySocket(host, LISTENER_PORT, 'one array'),
+    await byDuplex(host.net, 'data'),
+    await byDuplex(host.net, 'onread'),
+    await bySocket(host, LISTENER_PORT + 1, 'an array for each chunk'),
+  ]
   const rates = contestants.map(() => [] as number[])
   const byProcessor = contestants.map(() => [] as number[])
   for (const contestant of contestants) await contestant.run(WARMUP_MILLIS)
@@ -170,27 +175,37 @@ async function bulk(host: LocalHost): Promise<Figure[]> {
     }
   }
   for (const contestant of contestants) await contestant.close()
-  const of = (all: readonly number[][], index: number): number =>
-    median(all[index]!.map((rate, round) => rate / all[0]![round]!))
-  const bound = { atLeast: LEAST_BULK_RATIO }
+  const ratio = (what: string, all: readonly number[][], one: number, other: number, bounded = false): Figure => ({
+    what: `bulk, ${what}`,
+    value: median(all[one]!.map((rate, round) => rate / all[other]![round]!)),
+    unit: '×',
+    ...(bounded ? { bound: { atLeast: LEAST_BULK_RATIO } } : {}),
+  })
   return [
     ...contestants.map(({ name }, index) => ({ what: name, value: median(rates[index]!), unit: 'Gbit/s' })),
-    { what: 'bulk, the Duplex with onread to src/socket', value: of(rates, 2), unit: '×', bound },
-    { what: 'bulk, the same by processor time', value: of(byProcessor, 2), unit: '×' },
-    { what: 'bulk, the Duplex with data to src/socket', value: of(rates, 1), unit: '×', bound },
-    { what: 'bulk, the same by processor time', value: of(byProcessor, 1), unit: '×' },
+    ratio('onread to src/socket into one array', rates, 2, 0, true),
+    ratio('the same by processor time', byProcessor, 2, 0),
+    ratio('data to src/socket into an array for each chunk', rates, 1, 3, true),
+    ratio('the same by processor time', byProcessor, 1, 3),
+    ratio('data to src/socket into one array', rates, 1, 0),
+    ratio('src/socket into an array for each chunk to one array', rates, 3, 0),
   ]
 }
 
-async function bySocket({ stack }: LocalHost): Promise<Contestant> {
-  const listener = new TcpListener(stack, { family: 4, port: LISTENER_PORT })
+async function bySocket(
+  { stack }: LocalHost,
+  port: number,
+  into: 'one array' | 'an array for each chunk',
+): Promise<Contestant> {
+  const listener = new TcpListener(stack, { family: 4, port })
   const accepting = listener.accept()
-  const writer = await TcpSocket.connect(stack, { remoteAddress: LOOPBACK4, remotePort: LISTENER_PORT })
+  const writer = await TcpSocket.connect(stack, { remoteAddress: LOOPBACK4, remotePort: port })
   const reader = await accepting
   const chunk = new Uint8Array(CHUNK).fill(0x5a)
-  const target = new Uint8Array(CHUNK)
+  const only = new Uint8Array(CHUNK)
+  const target = into === 'one array' ? () => only : () => Buffer.allocUnsafeSlow(CHUNK)
   return {
-    name: 'bulk, src/socket',
+    name: `bulk, src/socket into ${into}`,
     async run(millis) {
       const until = performance.now() + millis
       let arrived = 0
@@ -198,9 +213,9 @@ async function bySocket({ stack }: LocalHost): Promise<Contestant> {
       const writing = (async () => {
         for (; performance.now() < until; sent += CHUNK) await writer.write(chunk)
       })()
-      while (performance.now() < until || arrived < sent) arrived += await reader.read(target)
+      while (performance.now() < until || arrived < sent) arrived += await reader.read(target())
       await writing
-      while (arrived < sent) arrived += await reader.read(target)
+      while (arrived < sent) arrived += await reader.read(target())
       return arrived
     },
     async close() {
