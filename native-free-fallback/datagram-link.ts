@@ -72,6 +72,8 @@ export class DatagramLink implements EdgeDevice {
   /** The text of the last sender found to be the remote: its spelling is the system's. */
   private knownSender: string
   private closed = false
+  /** Datagrams that Node has not handed to the system yet, which it does when its turn of the loop is over. */
+  private pending = 0
 
   /** Use openDatagramLink, which binds the socket. */
   constructor(socket: Socket, options: DatagramLinkOptions) {
@@ -124,8 +126,11 @@ export class DatagramLink implements EdgeDevice {
     }
     packet.copyTo(0, length, datagram, this.headerBytes)
     packet.release()
+    this.pending++
     this.socket.send(datagram, this.remote.port, this.remoteText, (error) => {
       if (error !== null) drops.deviceDown++
+      this.pending--
+      if (this.closed && this.pending === 0) this.socket.close()
     })
     return true
   }
@@ -140,7 +145,8 @@ export class DatagramLink implements EdgeDevice {
     if (this.closed) return
     this.closed = true
     this.inbox.close()
-    this.socket.close()
+    // What was sent last is the end of connections: it goes out first.
+    if (this.pending === 0) this.socket.close()
   }
 
   private receive(message: Buffer, sender: RemoteInfo): void {

@@ -61,7 +61,8 @@ async function nc(words: readonly string[], flags: NcFlags): Promise<number> {
   try {
     await Promise.race([host.ready(), stop.promise])
     if (remote === null) return await serve(host.stack, port, flags, stop.promise, () => stop.reason !== null)
-    return await Promise.race([call(host.stack, remote, port, flags), stop.promise.then(() => EXIT_INTERRUPTED)])
+    const calling = call(host.stack, remote, port, flags, () => stop.reason !== null)
+    return await Promise.race([calling, stop.promise.then(() => EXIT_INTERRUPTED)])
   } finally {
     await host.close()
   }
@@ -79,7 +80,13 @@ function portOf(words: readonly string[], flags: NcFlags): number {
 
 type Stack = Parameters<typeof TcpSocket.connect>[0]
 
-async function call(stack: Stack, remoteAddress: IpAddress, remotePort: number, flags: NcFlags): Promise<number> {
+async function call(
+  stack: Stack,
+  remoteAddress: IpAddress,
+  remotePort: number,
+  flags: NcFlags,
+  isOver: () => boolean,
+): Promise<number> {
   const signal = flags.wait === undefined ? {} : { signal: AbortSignal.timeout(flags.wait * 1_000) }
   const localPort = flags.sourcePort === undefined ? {} : { localPort: flags.sourcePort }
   try {
@@ -91,11 +98,14 @@ async function call(stack: Stack, remoteAddress: IpAddress, remotePort: number, 
   } catch (error) {
     const isTimeout = error instanceof Error && error.name === 'TimeoutError'
     if (!isTimeout && !(error instanceof NetError)) throw error
-    say(
-      isTimeout
-        ? `nc: connect ${remoteAddress} port ${remotePort}: no answer in ${flags.wait} s`
-        : `nc: ${error.message}`,
-    )
+    // Of a run that was interrupted it is the end, and nobody asked why.
+    if (!isOver()) {
+      say(
+        isTimeout
+          ? `nc: connect ${remoteAddress} port ${remotePort}: no answer in ${flags.wait} s`
+          : `nc: ${error.message}`,
+      )
+    }
     return EXIT_NO
   }
 }
@@ -115,13 +125,23 @@ async function serve(
       const socket = await Promise.race([listener.accept(), over])
       if (socket === null) return EXIT_INTERRUPTED
       if (flags.verbose === true) say(`connection from ${socket.remoteAddress} port ${socket.remotePort}`)
-      const ended = await Promise.race([talk(socket, flags).then(() => true), over])
-      if (ended === null) return EXIT_INTERRUPTED
+      const failure = await Promise.race([talk(socket, flags).then(() => '', failureOf), over])
+      if (failure === null) return EXIT_INTERRUPTED
+      if (failure === '') continue
+      socket.abort()
+      say(`nc: connection from ${socket.remoteAddress} port ${socket.remotePort}: ${failure}`)
+      if (flags.keep !== true) return EXIT_NO
     } while (flags.keep === true && !isOver())
     return EXIT_OK
   } finally {
     listener.close()
   }
+}
+
+/** What went wrong with one connection; anything else is thrown on. */
+function failureOf(error: unknown): string {
+  if (error instanceof NetError) return error.message
+  throw error
 }
 
 /** Both directions, until the peer has finished and, with -N, we have as well. */

@@ -229,6 +229,8 @@ export class Host {
     cutShort(stack.tcp, clock.now())
     stack.close()
     for (const peer of this.peers) peer.close()
+    // Some links hand over what was sent when the loop turns.
+    await new Promise((resolve) => setImmediate(resolve))
     try {
       await this.file?.close()
     } catch (error) {
