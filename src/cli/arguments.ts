@@ -1,5 +1,6 @@
 // Words of the command line to values: every mistake is a UsageError of one sentence.
 
+import type { Command } from 'commander'
 import { UsageError } from '../errors.ts'
 import { parseLinkName } from '../link/link-name.ts'
 import type { IsnChoice } from '../node/epoch-file.ts'
@@ -25,13 +26,21 @@ export const collect =
   <T>(parse: (text: string) => T) =>
   (text: string, before: T[] | undefined): T[] => [...(before ?? []), parse(text)]
 
-/** An option that may be given once: commander would take the last one without a word. */
-export const once =
-  <T>(option: string, parse: (text: string) => T) =>
-  (text: string, before: T | undefined): T => {
-    if (before !== undefined) throw new UsageError(`${option} is given twice: give it once`)
-    return parse(text)
+/** Options that may be given more than once. */
+const REPEATABLE = ['address', 'gateway', 'os-address', 'define', 'dns', 'host', 'system']
+
+/** A value is given once: commander would take the last one without a word. */
+export function refuseRepeats(command: Command): void {
+  for (const inner of command.commands) refuseRepeats(inner)
+  for (const option of command.options) {
+    if ((!option.required && !option.optional) || REPEATABLE.includes(option.name())) continue
+    let isGiven = false
+    command.on(`option:${option.name()}`, () => {
+      if (isGiven) throw new UsageError(`${option.long} is given twice: give it once`)
+      isGiven = true
+    })
   }
+}
 
 export const prefix = (text: string): IpPrefix => IpPrefix.of(text)
 

@@ -1,11 +1,17 @@
 // `hourglass drill`: packet scripts against the stack, in process, in virtual time.
 
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { LEVELS, type Level } from '../drill/levels.ts'
 import { type DrillOptions, runScript, type Verdict } from '../drill/runner.ts'
 import { UsageError } from '../errors.ts'
+import { readText } from '../node/read-text.ts'
 import { dim, EXIT_NO, EXIT_OK, EXIT_USAGE, print, printJson, say } from './output.ts'
+
+/** Characters of a reason for which scripts are not run. */
+const MOST_REASON = 120
+/** A script that a person wrote has some hundred lines. */
+const SCRIPT_BYTES = 1_024 * 1_024
 
 interface DrillFlags {
   level: Level
@@ -61,12 +67,12 @@ function drill(files: readonly string[], flags: DrillFlags): number {
 function run(file: string, options: DrillOptions): Verdict {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readText(file, SCRIPT_BYTES)
   } catch (error) {
     return {
       kind: 'wrong',
       file,
-      message: `${file} cannot be read (${because(error)}): give a script, a folder of them, or a pattern in quotes`,
+      message: `${file === '' ? "''" : file} cannot be read (${because(error)}): give a script, a folder of them, or a pattern in quotes`,
     }
   }
   return runScript(file, text, options)
@@ -144,6 +150,8 @@ function tell(verdicts: readonly Verdict[]): void {
   if (reasons.size === 0) return
   print(`${count(verdicts, 'not-run')} not run:`)
   for (const [reason, files] of [...reasons].sort((a, b) => b[1].length - a[1].length)) {
-    print(`  ${files.length} ${reason} ${dim(files.slice(0, 3).join(' '))}`)
+    print(
+      `  ${files.length} ${reason.length > MOST_REASON ? `${reason.slice(0, MOST_REASON)}…` : reason} ${dim(files.slice(0, 3).join(' '))}`,
+    )
   }
 }

@@ -29,7 +29,7 @@ export const LINK_HELP =
 
 export function addHostOptions(command: Command): Command {
   return command
-    .requiredOption('--link <LINK>', `the link: ${LINK_HELP}`, read.once('--link', read.link))
+    .requiredOption('--link <LINK>', `the link: ${LINK_HELP}`, read.link)
     .option('--address <A/LEN>', 'an address of ours; may be repeated', read.collect(read.prefix))
     .option('--gateway <A>', 'the default router; one of each family', read.collect(read.address))
     .option('--mtu <N>', 'the longest IP packet in bytes', read.mtu)

@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { refuseRepeats } from './arguments.ts'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { drillCommand } from './drill.ts'
@@ -56,8 +57,10 @@ async function main(words: readonly string[]): Promise<number> {
   dumpCommand(program, end)
   drillCommand(program, end)
   doctorCommand(program, end)
-  for (const command of program.commands)
+  for (const command of program.commands) {
     command.exitOverride().showHelpAfterError(`(hourglass ${command.name()} --help shows how it is used)`)
+    refuseRepeats(command)
+  }
   try {
     await program.parseAsync([...words])
   } catch (error) {

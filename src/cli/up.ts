@@ -39,21 +39,9 @@ export function upCommand(program: Command, end: (code: number) => void): void {
       'Puts a host on a link. It answers pings, serves what --serve names, and prints its counters at the end.',
     )
   addHostOptions(command)
-    .option(
-      '--serve <LIST>',
-      'small services on UDP and TCP: echo,discard,chargen,daytime',
-      read.once('--serve', parseServices),
-    )
-    .option(
-      '--http <PORT>',
-      'a page on this TCP port that shows what the host does',
-      read.once('--http', read.httpPort),
-    )
-    .option(
-      '--isn <HOW>',
-      'initial sequence numbers of TCP: hashed (the default), random, or epoch:FILE',
-      read.once('--isn', read.isn),
-    )
+    .option('--serve <LIST>', 'small services on UDP and TCP: echo,discard,chargen,daytime', parseServices)
+    .option('--http <PORT>', 'a page on this TCP port that shows what the host does', read.httpPort)
+    .option('--isn <HOW>', 'initial sequence numbers of TCP: hashed (the default), random, or epoch:FILE', read.isn)
     .option('--duration <S>', 'stop after so many seconds', (text) => read.decimal('--duration', text, 0, 1e9))
     .option('--control <PATH>', 'the control socket that hourglass ss, ip and nstat ask; default: by the process')
     .option('--no-control', 'no control socket')

@@ -28,10 +28,16 @@ export interface Token {
   readonly end: number
 }
 
-/** A wrong script: the message says file, line and what was expected. */
+/** Characters of a message about a script that is none. */
+const MOST_SAID = 300
+
+/** A wrong script: the message says file, line and what was expected. What was found may be anything: it is told on one line, and shortened. */
 export function scriptError(file: string, line: number, message: string): UsageError {
-  return new UsageError(`${file}:${line}: ${message}`)
+  const said = message.length > MOST_SAID ? `${message.slice(0, MOST_SAID)}…` : message
+  return new UsageError(`${file}:${line}: ${said.replace(/\p{Cc}/gu, escaped)}`)
 }
+
+const escaped = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
 
 /** In order of precedence: the first that matches is the longest. */
 const PATTERNS: readonly [kind: TokenKind, pattern: RegExp][] = [

@@ -5,7 +5,7 @@ import { parseCall } from './call-parser.ts'
 import type { Lexer } from './lexer.ts'
 import { parsePacket } from './packet-parser.ts'
 import type { Action, Event, Script, Shell, When } from './script.ts'
-import { checkOption } from './script-options.ts'
+import { checkEnds, checkOption } from './script-options.ts'
 import { Tokens } from './tokens.ts'
 
 /** Some thirty years: microseconds of it are whole numbers still. */
@@ -26,6 +26,7 @@ export function parseScript(lexer: Lexer): Script {
 
 function parseOptions(tokens: Tokens): Map<string, string> {
   const options = new Map<string, string>()
+  const { line: first } = tokens.peek()
   while (tokens.peek().kind === 'option') {
     const { text, line } = tokens.take()
     const name = text.slice(2)
@@ -33,6 +34,7 @@ function parseOptions(tokens: Tokens): Map<string, string> {
     checkOption(tokens.file, line, name, value)
     options.set(name, value)
   }
+  checkEnds(tokens.file, first, options)
   return options
 }
 

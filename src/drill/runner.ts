@@ -1,7 +1,7 @@
 // Follows a script, event by event, in virtual time: a stack with one link, whose other end is the script.
 
 import { PagePool } from '../buf/page.ts'
-import { UsageError } from '../errors.ts'
+import { NetError, UsageError } from '../errors.ts'
 import { SeededRandom } from '../random.ts'
 import { Stack } from '../stack.ts'
 import { NewReno } from '../tcp/newreno.ts'
@@ -83,6 +83,8 @@ export function runScript(file: string, text: string, options: DrillOptions): Ve
   } catch (error) {
     if (error instanceof NotRunError) return { kind: 'not-run', file, reason: error.message }
     if (error instanceof UsageError) return { kind: 'wrong', file, message: error.message }
+    // Of addresses that a host cannot have.
+    if (error instanceof NetError) return { kind: 'wrong', file, message: `${file}:1: ${error.message}` }
     if (error instanceof DrillError) return { kind: 'failed', file, ...error.failure }
     throw error
   } finally {

@@ -61,7 +61,8 @@ export function checkOption(file: string, line: number, name: string, value: str
   if (rule === null) throw scriptError(file, line, `expected an option of packetdrill, found '--${name}'`)
   if (rule === 'anything') return
   if (rule === 'address') {
-    if (IpAddress.parse(value.split('/')[0]!) === null) {
+    // Only the other side of --remote_ip may be a network.
+    if (IpAddress.parse(name === 'remote_ip' ? value.split('/')[0]! : value) === null) {
       throw scriptError(file, line, `expected an IP address for --${name}, found '${value}'`)
     }
   } else if ('missing' in rule) throw new NotRunError(rule.missing)
@@ -75,5 +76,21 @@ export function checkOption(file: string, line: number, name: string, value: str
       line,
       `expected a number from ${rule.least} to ${rule.most} for --${name}, found '${value}'`,
     )
+  }
+}
+
+/** The two ends of the script: addresses that hosts can have, of the family that it is about. Throws UsageError. */
+export function checkEnds(file: string, line: number, options: ReadonlyMap<string, string>): void {
+  const version = options.get('ip_version') ?? 'ipv4'
+  // What else there is, is not run.
+  if (version !== 'ipv4' && version !== 'ipv6') return
+  for (const name of ['local_ip', 'remote_ip']) {
+    const value = options.get(name)
+    if (value === undefined) continue
+    const address = IpAddress.from(value.split('/')[0]!)
+    const isHost = !(address.isUnspecified || address.isMulticast || address.isLoopback || address.isLimitedBroadcast)
+    if (isHost && address.family === (version === 'ipv4' ? 4 : 6)) continue
+    const wanted = version === 'ipv4' ? 'IPv4' : 'IPv6'
+    throw scriptError(file, line, `expected an ${wanted} address that a host can have for --${name}, found '${value}'`)
   }
 }

@@ -1,11 +1,15 @@
 // The epoch of EpochIsn on disk: a number that is raised at each boot, and is there whole or as it was before, whenever
 // the machine dies. host.ts takes its initial sequence numbers from here.
 
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { EnvironmentError } from '../errors.ts'
 import type { Random } from '../random.ts'
 import { EpochIsn, type InitialSequenceNumbers, RandomIncrementIsn } from '../tcp/isn.ts'
+import { readText } from './read-text.ts'
+
+/** A number and the end of its line. */
+const EPOCH_BYTES = 64
 
 /** How a host chooses initial sequence numbers: RFC 6528 (the default), by random increments, or with an epoch in a file. */
 export type IsnChoice = 'hashed' | 'random' | { readonly epochFile: string }
@@ -72,7 +76,7 @@ function unusable(path: string, what: string, error: unknown): EnvironmentError 
 const DISK: EpochDisk = {
   read(path) {
     try {
-      return readFileSync(path, 'utf8')
+      return readText(path, EPOCH_BYTES)
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
       throw error

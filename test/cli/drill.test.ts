@@ -76,6 +76,18 @@ describe('hourglass drill', () => {
     expect(stderr).toContain(`${folder}/none.pkt cannot be read`)
   })
 
+  test('a file without end is no script, and what is wrong in one is told on one short line', () => {
+    const endless = script('endless.pkt', 'x'.repeat(100_000))
+    const { code, stderr } = hourglass(['drill', '/dev/zero', endless])
+    expect(code).toBe(2)
+    const [first, second] = stderr.split('\n')
+    expect(first).toBe(
+      'hourglass: /dev/zero cannot be read (it is longer than 1048576 bytes): give a script, a folder of them, or a pattern in quotes',
+    )
+    expect(second).toMatch(/^hourglass: .*endless\.pkt:1: expected .*x…$/)
+    expect(second!.length).toBeLessThan(500)
+  })
+
   test('runs the scripts of a folder, and those that a pattern stands for', () => {
     const below = join(folder, 'below', 'deeper')
     mkdirSync(below, { recursive: true })

@@ -150,6 +150,25 @@ describe('a control socket', () => {
     inScene(async (path, host) => {
       await expect(ControlSocket.open(host, path)).rejects.toThrow(/EADDRINUSE. To mend it: give a path that is free/)
       await expect(ControlSocket.open(host, join(folder, 'none', 'x'))).rejects.toThrow(/To mend it/)
+      await expect(ControlSocket.open(host, '')).rejects.toThrow(/has 0 bytes: give one of 1 to 107/)
+      const long = join(folder, 'x'.repeat(108))
+      await expect(ControlSocket.open(host, long)).rejects.toThrow(/path has \d+ bytes: give one of 1 to 107/)
+      expect(existsSync(long.slice(0, 107))).toBe(false)
+      await expect(askAll('', { show: 'routes' })).rejects.toThrow(/has no path/)
+    }))
+
+  it('takes the place of one whose process was killed, and of nothing else', () =>
+    inScene(async (_path, host) => {
+      const path = join(folder, 'left-over.sock')
+      const listen = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 9))`
+      await once(spawn(process.execPath, ['-e', listen]), 'close')
+      expect(existsSync(path)).toBe(true)
+      const control = await ControlSocket.open(host, path)
+      expect(await askAll(path, { show: 'interfaces' })).toHaveLength(2)
+      control.close()
+      writeFileSync(path, 'a letter')
+      await expect(ControlSocket.open(host, path)).rejects.toThrow(/EADDRINUSE/)
+      expect(statSync(path).isFile()).toBe(true)
     }))
 })
 

@@ -141,6 +141,10 @@ describe('a file that cannot be used is told in one sentence', () => {
     expect(readFileSync(path, 'utf8')).toBe(text)
   })
 
+  test('that has no end', () => {
+    expect(sentence('/dev/zero')).toMatch(/cannot be read: it is longer than 64 bytes\. To mend it/)
+  })
+
   test('that is a folder, and one in no folder', () => {
     const path = fresh()
     mkdirSync(path)

@@ -111,4 +111,11 @@ describe('settings of a program’s host', () => {
     expect(() => readSettings({ HOURGLASS_CONFIG: path })).toThrow(says)
     expect(() => readSettings({ HOURGLASS_CONFIG: path })).toThrow(UsageError)
   })
+
+  it('a file that has no end is refused, and so is a folder', () => {
+    expect(() => readSettings({ HOURGLASS_CONFIG: '/dev/zero' })).toThrow(
+      /longer than 1048576 bytes\): write an object/,
+    )
+    expect(() => readSettings({ HOURGLASS_CONFIG: folder })).toThrow(/EISDIR.*: write an object/)
+  })
 })

@@ -18,8 +18,9 @@ export function findControl(): string {
   throw new UsageError(`${running.length} hosts are running: say which with one of ${paths.join(', ')}`)
 }
 
-/** The rows of the answer, as they come. Throws EnvironmentError where nobody answers, or not to the end. */
+/** The rows of the answer, as they come. Throws UsageError; EnvironmentError where nobody answers, or not to the end. */
 export async function* ask(path: string, request: ControlRequest): AsyncGenerator<object> {
+  if (path === '') throw new UsageError('the control socket has no path: give that of a running host')
   let why = 'it gave no whole answer'
   try {
     for await (const line of lines(path, `${JSON.stringify(request)}\n`)) {

@@ -2,11 +2,11 @@
 // the host is doing. `hourglass up` and `run` open one; `hourglass ss`, `ip` and `nstat` ask it (ask.ts).
 
 import { once } from 'node:events'
-import { chmodSync, rmSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
+import { chmodSync, lstatSync, rmSync } from 'node:fs'
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { EnvironmentError } from '../../errors.ts'
+import { EnvironmentError, UsageError } from '../../errors.ts'
 import type { Stack } from '../../stack.ts'
 import { codeOf, controlPath, makeControlDirectory } from './control-directory.ts'
 import { counterRows, interfaceRows, neighborRows, routeRows, socketRows } from './host-state.ts'
@@ -20,18 +20,21 @@ const CLIENTS = 16
 /** Neither group nor others. */
 const UMASK = 0o177
 const OWNER_ONLY = 0o600
+/** What the system's sun_path holds; Node cuts longer ones off without a word. */
+const MOST_PATH_BYTES = 107
 
 export class ControlSocket {
   readonly path: string
   private readonly server: Server
   private readonly clients = new Set<Socket>()
 
-  /** Default path: by the process, in controlDirectory(). Throws EnvironmentError. */
+  /** Default path: by the process, in controlDirectory(). Throws UsageError, EnvironmentError. */
   static async open(stack: Stack, path?: string): Promise<ControlSocket> {
-    if (path === undefined) makeControlDirectory()
+    if (path !== undefined) checkPath(path)
+    else makeControlDirectory()
     const control = new ControlSocket(stack, path ?? controlPath(process.pid))
     // What an earlier process of our number left behind.
-    if (path === undefined) rmSync(control.path, { force: true })
+    if (path === undefined || (await isLeftOver(path))) rmSync(control.path, { force: true })
     await control.listen()
     return control
   }
@@ -84,6 +87,26 @@ export class ControlSocket {
   close(): void {
     for (const client of this.clients) client.destroy()
     this.server.close()
+  }
+}
+
+function checkPath(path: string): void {
+  const bytes = Buffer.byteLength(path)
+  if (bytes > 0 && bytes <= MOST_PATH_BYTES && !path.includes('\0')) return
+  throw new UsageError(`the control socket's path has ${bytes} bytes: give one of 1 to ${MOST_PATH_BYTES}`)
+}
+
+/** Whether there is a socket at which nobody listens: its process was killed. */
+async function isLeftOver(path: string): Promise<boolean> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false
+  const client = createConnection(path)
+  try {
+    await once(client, 'connect')
+    return false
+  } catch (error) {
+    return codeOf(error) === 'ECONNREFUSED'
+  } finally {
+    client.destroy()
   }
 }
 

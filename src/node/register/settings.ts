@@ -1,13 +1,15 @@
 // What a program's own host is to be, from the environment and a small JSON file: `hourglass run` writes the
 // environment, `--import hourglass/register` reads it. The file and the variables have the names of the options.
 
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { UsageError } from '../../errors.ts'
 import { parseLinkName } from '../../link/link-name.ts'
 import { IpAddress, IpPrefix } from '../../wire/address.ts'
 import { MacAddress } from '../../wire/ethernet.ts'
 import type { HostOptions } from '../host-options.ts'
+import { readText } from '../read-text.ts'
+
+const CONFIG_BYTES = 1_024 * 1_024
 
 /** Each is an option of `hourglass run`, a key of the file, and HOURGLASS_… in the environment; lists have commas there. */
 export interface Settings {
@@ -87,7 +89,7 @@ function readFile(path: string): Record<string, unknown> {
   const file = `the file ${path} of ${CONFIG_VARIABLE}`
   let value: unknown
   try {
-    value = JSON.parse(readFileSync(path, 'utf8'))
+    value = JSON.parse(readText(path, CONFIG_BYTES))
   } catch (error) {
     const why = error instanceof SyntaxError ? `is no JSON (${error.message})` : `cannot be read (${String(error)})`
     throw new UsageError(`${file} ${why}: write an object like {"link": "tap:tap0", "address": ["10.77.0.2/24"]}`)
