@@ -5,7 +5,9 @@ import type { TcpSocket } from '../socket/tcp-socket.ts'
 import type { Stack } from '../stack.ts'
 import { chargenLines, daytime, PRINTING, SERVICE_PORTS, type Service, type ServiceName } from './services.ts'
 
-const READ_BYTES = 256 * 1_024
+/** Thousands of clients may wait for ever: what each of them has is small, and what is done at once is done in shared memory. */
+const shared = new Uint8Array(256 * 1_024)
+const FIRST_BYTES = 512
 
 /** Starts the services on both families. Throws NetError where a port is taken. */
 export function startTcpServices(stack: Stack, names: readonly ServiceName[]): Service[] {
@@ -33,22 +35,24 @@ async function serve(stack: Stack, socket: TcpSocket, name: ServiceName): Promis
 
 const SERVE: Readonly<Record<ServiceName, (socket: TcpSocket, stack: Stack) => Promise<void>>> = {
   echo: async (socket) => {
-    const buffer = new Uint8Array(READ_BYTES)
-    for (let count = await socket.read(buffer); count > 0; count = await socket.read(buffer)) {
-      await socket.write(buffer.subarray(0, count))
+    const first = new Uint8Array(FIRST_BYTES)
+    for (let count = await socket.read(first); count > 0; count = await socket.read(first)) {
+      await socket.write(first.subarray(0, count))
+      for (let more = socket.tryRead(shared); more > 0; more = socket.tryRead(shared)) {
+        const done = socket.tryWrite(shared.subarray(0, more))
+        if (done < more) await socket.write(shared.slice(done, more))
+      }
     }
   },
   discard: async (socket) => {
-    const buffer = new Uint8Array(READ_BYTES)
-    while ((await socket.read(buffer)) > 0);
+    while ((await socket.read(shared)) > 0);
   },
   daytime: async (socket, stack) => socket.write(daytime(stack)),
   /** For ever, until the client closes (RFC 864). What it sends is thrown away. */
   chargen: async (socket) => {
-    const sink = new Uint8Array(READ_BYTES)
-    const lines = chargenLines(0, CHARGEN_BATCH)
+    lines ??= chargenLines(0, CHARGEN_BATCH)
     while (!socket.atEnd) {
-      socket.tryRead(sink)
+      socket.tryRead(shared)
       await socket.write(lines)
     }
   },
@@ -56,3 +60,4 @@ const SERVE: Readonly<Record<ServiceName, (socket: TcpSocket, stack: Stack) => P
 
 /** Lines made once, and sent again and again: some 70 KiB of whole patterns. */
 const CHARGEN_BATCH = 10 * PRINTING
+let lines: Uint8Array | null = null

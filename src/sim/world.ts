@@ -153,7 +153,7 @@ export class World {
     for (let count = 0; this.step(instant); count++) {
       if (count > MAX_STEPS) throw new UsageError(`no end after ${MAX_STEPS} events (seed ${this.seed})`)
     }
-    this.clock.advance(instant)
+    if (instant !== NEVER) this.clock.advance(instant)
   }
 
   runFor(length: Micros): void {
@@ -182,8 +182,9 @@ export class World {
     return promise
   }
 
-  /** Resolves after some virtual time; something must run the world meanwhile. */
+  /** Resolves after some virtual time; something must run the world meanwhile. Throws UsageError for what is no number. */
   sleep(length: Micros): Promise<void> {
+    if (Number.isNaN(length)) throw new UsageError('the world cannot sleep for a time that is no number')
     const deadlineAt = (this.now + length) as Micros
     let sleepers = this.sleepersAt.get(deadlineAt)
     if (sleepers === undefined) {

@@ -1,5 +1,6 @@
 // Bytes of a connection to and from a program, without waiting: what TcpSocket and src/node/net have in common.
 
+import { UsageError } from '../errors.ts'
 import type { Stack } from '../stack.ts'
 import type { Connection } from '../tcp/connection.ts'
 import { retryLater, writeRoom } from '../tcp/open.ts'
@@ -23,4 +24,10 @@ export function giveBytes(stack: Stack, connection: Connection, bytes: Uint8Arra
     stack.onWork?.()
   }
   return done
+}
+
+/** Throws UsageError for what is no array of bytes, also one of another realm. */
+export function checkBytes(operation: string, bytes: unknown): void {
+  const kind = Object.prototype.toString.call(bytes)
+  if (kind !== '[object Uint8Array]') throw new UsageError(`${operation}: give a Uint8Array, not ${kind.slice(8, -1)}`)
 }

@@ -48,6 +48,7 @@ export class TcpListener {
 
   /** Waits for a connection. Rejects with NetError EBADF when closed, or the signal's reason. */
   async accept(options: { signal?: AbortSignal } = {}): Promise<TcpSocket> {
+    options.signal?.throwIfAborted()
     for (;;) {
       if (this.closed) throw new NetError('EBADF', 'accept: the listener is closed')
       const socket = this.tryAccept()

@@ -1,6 +1,6 @@
 // A TCP connection for programs: promises begin here. Knows nothing of Node; src/node mounts node:net on it.
 
-import { NetError, type NetErrorCode } from '../errors.ts'
+import { NetError, type NetErrorCode, UsageError } from '../errors.ts'
 import type { Stack } from '../stack.ts'
 import {
   type Connection,
@@ -15,7 +15,7 @@ import type { ConnectionOptions } from '../tcp/connection-options.ts'
 import { type TcpInfo, tcpInfo } from '../tcp/info.ts'
 import { type ConnectOptions, connect, letGo, setOptions, shutdownRead, shutdownWrite } from '../tcp/open.ts'
 import { IpAddress } from '../wire/address.ts'
-import { giveBytes, takeBytes } from './stream-io.ts'
+import { checkBytes, giveBytes, takeBytes } from './stream-io.ts'
 import { Waiters } from './waiters.ts'
 
 /** What a program may hear of a connection that goes on (RFC 9293 §3.9.1.8). */
@@ -34,6 +34,9 @@ export interface TcpConnectOptions extends Omit<ConnectOptions, 'remoteAddress' 
   readonly signal?: AbortSignal
 }
 
+/** Writes that wait their turn: of most sockets there are none. */
+const NO_WRITES: readonly object[] = []
+
 export class TcpSocket implements ConnectionOwner {
   readonly connection: Connection
   /** Called when something is to be reported while the connection lives; null: nobody wants to know. */
@@ -42,6 +45,8 @@ export class TcpSocket implements ConnectionOwner {
   private readonly readers = new Waiters()
   private readonly writers = new Waiters()
   private readonly established = new Waiters()
+  /** What write() could not put into the buffer at once, in the order of the calls: the first is at it. */
+  private writes = NO_WRITES
   private ended: { error: NetErrorCode | null } | null = null
   private closing = false
 
@@ -109,8 +114,14 @@ export class TcpSocket implements ConnectionOwner {
     this.stack.onWork?.()
   }
 
-  /** Copies what has arrived into `target`, at least one byte, and returns how many; 0: the peer has finished. Rejects with NetError. */
+  /**
+   * Copies what has arrived into `target`, at least one byte, and returns how many; 0: the peer has finished. Rejects
+   * with NetError, with the signal's reason, and with UsageError where `target` has no room.
+   */
   async read(target: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<number> {
+    options.signal?.throwIfAborted()
+    checkBytes('read', target)
+    if (target.length === 0) throw new UsageError('read: the array has no room: give one of a byte at least')
     for (;;) {
       const count = this.tryRead(target)
       if (count !== 0 || this.atEnd) return count
@@ -138,30 +149,44 @@ export class TcpSocket implements ConnectionOwner {
   }
 
   /**
-   * Copies all bytes into the send buffer, waiting for room; they are sent as windows allow. With `urgent` the peer is
-   * told at once how far they reach. Rejects with NetError: EPIPE, ECONNRESET …
+   * Copies all bytes into the send buffer, waiting for room; they are sent as windows allow, after those of earlier
+   * calls. With `urgent` the peer is told at once how far they reach. Rejects with NetError: EPIPE, ECONNRESET …, with the
+   * signal's reason, and with UsageError for what is no Uint8Array, or none any more.
    */
   async write(bytes: Uint8Array, options: { signal?: AbortSignal; urgent?: boolean } = {}): Promise<void> {
-    let at = 0
-    while (at < bytes.length) {
-      const count = this.tryWrite(bytes, at)
-      at += count
-      if (count > 0 && options.urgent === true) this.connection.snd.up = this.connection.sendQueue.end
-      if (at < bytes.length) await this.waitForRoom(options.signal)
+    options.signal?.throwIfAborted()
+    checkBytes('write', bytes)
+    const { length } = bytes
+    if (length === 0) return
+    let at = this.writes.length === 0 ? this.put(bytes, 0, options.urgent) : 0
+    if (at === length) return
+    const turn = {}
+    this.writes = [...this.writes, turn]
+    try {
+      while (at < length) {
+        await this.waitForRoom(options.signal)
+        if (bytes.length !== length) throw new UsageError('write: the array was taken away before all of it was copied')
+        if (this.writes[0] === turn) at += this.put(bytes, at, options.urgent)
+      }
+    } finally {
+      const rest = this.writes.filter((other) => other !== turn)
+      this.writes = rest.length === 0 ? NO_WRITES : rest
+      if (rest.length > 0) this.writers.wake()
     }
   }
 
-  /** Copies as many bytes from `at` on as there is room for, and returns how many. Throws NetError. */
+  /** Copies as many bytes from `at` on as there is room for, and returns how many; 0 while a write() waits for room. Throws NetError, UsageError. */
   tryWrite(bytes: Uint8Array, at = 0): number {
-    const { connection, stack } = this
-    this.throwEnded('write')
-    if (!canSend(connection.state) || connection.sendQueue.finQueued)
-      throw new NetError('EPIPE', 'write: the socket is shut for writing')
-    return giveBytes(stack, connection, bytes, at)
+    checkBytes('write', bytes)
+    if (!(Number.isInteger(at) && at >= 0 && at <= bytes.length)) {
+      throw new UsageError(`write from byte ${at} on: give a whole number from 0 to ${bytes.length}`)
+    }
+    return this.writes.length === 0 ? this.put(bytes, at) : 0
   }
 
   /** Resolves when the peer has acknowledged all that was written. Rejects with NetError where the connection failed before. */
   async flush(options: { signal?: AbortSignal } = {}): Promise<void> {
+    options.signal?.throwIfAborted()
     while (this.connection.sendQueue.length > 0) {
       this.throwEnded('flush')
       await this.waitForRoom(options.signal)
@@ -231,6 +256,16 @@ export class TcpSocket implements ConnectionOwner {
   onClosed(error: NetErrorCode | null): void {
     this.ended = { error }
     this.wakeAll()
+  }
+
+  private put(bytes: Uint8Array, at: number, urgent = false): number {
+    const { connection, stack } = this
+    this.throwEnded('write')
+    if (!canSend(connection.state) || connection.sendQueue.finQueued)
+      throw new NetError('EPIPE', 'write: the socket is shut for writing')
+    const count = giveBytes(stack, connection, bytes, at)
+    if (urgent && count > 0) connection.snd.up = connection.sendQueue.end
+    return count
   }
 
   private waitForRoom(signal?: AbortSignal): Promise<void> {

@@ -46,8 +46,14 @@ export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connecti
       `connect ${remoteAddress} port ${remotePort}: a port is a whole number from 1 to 65535`,
     )
   }
+  const { localPort: bound = 0 } = wanted
+  if (!(Number.isInteger(bound) && bound >= 0 && bound <= 65_535))
+    throw new NetError('EINVAL', `connect from port ${bound}: a port is a whole number from 0 to 65535`)
   const interfaceIndex = wanted.interfaceIndex ?? 0
   const source = wanted.localAddress ?? null
+  if (source !== null && source.family !== remoteAddress.family) {
+    throw new NetError('EINVAL', `connect ${remoteAddress} from ${source}: they are of two families`)
+  }
   if (source !== null && !tcp.isLocal(source))
     throw new NetError('EADDRNOTAVAIL', `connect from ${source}: it is no address of this host`)
   const way = tcp.outputFor(remoteAddress).resolve(remoteAddress, { source, interfaceIndex })
@@ -73,6 +79,11 @@ export function listen(tcp: Tcp, wanted: ListenOptions, options: Partial<Connect
   const address = wanted.address ?? anyAddress(wanted.family)
   if (!(Number.isInteger(wanted.port) && wanted.port >= 0 && wanted.port <= 65_535)) {
     throw new NetError('EINVAL', `listen on port ${wanted.port}: a port is a whole number from 0 to 65535`)
+  }
+  if (address.family !== wanted.family)
+    throw new NetError('EINVAL', `listen on ${address} with IPv${wanted.family}: they are of two families`)
+  if (wanted.backlog !== undefined && !Number.isInteger(wanted.backlog)) {
+    throw new NetError('EINVAL', `listen with a backlog of ${wanted.backlog}: give a whole number`)
   }
   if (!address.isUnspecified && !tcp.isLocal(address))
     throw new NetError('EADDRNOTAVAIL', `listen on ${address}: it is no address of this host`)

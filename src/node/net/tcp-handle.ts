@@ -126,7 +126,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
     try {
       this.listener = listen(
         tcp,
-        { family: address.family, address, port, interfaceIndex, v6Only: this.v6Only, backlog },
+        { family: address.family, address, port, interfaceIndex, v6Only: this.v6Only, backlog: backlog | 0 },
         {},
       )
     } catch (error) {
