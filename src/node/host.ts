@@ -242,7 +242,7 @@ export class Host {
 /** How often it is looked whether the peers have everything. */
 const LINGER_CHECK_MILLIS = 5
 /** How long a peer that has everything may take to end its direction: it would not know later that nobody is there. */
-const COURTESY_MILLIS = 100
+const COURTESY_MILLIS = 250
 
 /** Waits until the peers have acknowledged all that was written to them, and ended in their turn; at most so long. */
 async function linger(tcp: Tcp, lingerMillis: number): Promise<void> {
