@@ -10,7 +10,7 @@ import type { Segment, TcpEnvironment } from './environment.ts'
 import { afterAck } from './recovery.ts'
 import { clip, Delivery } from './scoreboard.ts'
 import { armKeepAlive, rearmRetransmit } from './timers.ts'
-import { timestampOf } from './timestamp.ts'
+import { isLate, timestampOf } from './timestamp.ts'
 import { tuneSendBuffer } from './window.ts'
 
 /** What the segment being processed delivered: used again for the next. */
@@ -48,7 +48,7 @@ export function checkAck(
 /** RFC 7323 §4.3: only what touches the last ACK sent moves TS.Recent; and only what got this far, so that no forged segment does. */
 function updateRecent(connection: Connection, segment: Segment, now: Micros): void {
   if (!connection.timestampsOn || !segment.options.timestamps || segment.has(RST)) return
-  if (seqAfter(segment.seq, connection.rcv.acked)) return
+  if (seqAfter(segment.seq, connection.rcv.acked) || isLate(connection, segment)) return
   connection.tsRecent = segment.options.timestampValue
   connection.tsRecentAt = now
 }

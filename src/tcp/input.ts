@@ -15,7 +15,7 @@ import type { Segment, TcpEnvironment } from './environment.ts'
 import { announcedMss, takePeerMss } from './mss.ts'
 import { segmentsIn } from './segment-reader.ts'
 import { acknowledgeAtOnce, type Outcome, takeText } from './text.ts'
-import { timestampOf } from './timestamp.ts'
+import { isLate, timestampOf } from './timestamp.ts'
 
 /** RFC 7323 §5.5: a time stamp older than 24 days proves nothing. */
 const PAWS_IDLE = 24 * 24 * 3_600 * 1_000_000
@@ -189,7 +189,9 @@ const spans = (start: Seq, length: number, nxt: Seq): boolean =>
   seqBefore(start, nxt) && seqAfter(seqAdd(start, length), nxt)
 
 const isOld = (connection: Connection, segment: Segment, now: Micros): boolean =>
-  ((segment.options.timestampValue - connection.tsRecent) | 0) < 0 && now - connection.tsRecentAt < PAWS_IDLE
+  ((segment.options.timestampValue - connection.tsRecent) | 0) < 0 &&
+  now - connection.tsRecentAt < PAWS_IDLE &&
+  !isLate(connection, segment)
 
 /** Data that was received already is reported by D-SACK (RFC 2883). */
 function noteDuplicate(env: TcpEnvironment, connection: Connection, segment: Segment, size: number): void {
