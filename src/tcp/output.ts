@@ -5,7 +5,7 @@ import { Packet } from '../buf/packet.ts'
 import { type Micros, micros, NEVER } from '../time.ts'
 import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
-import { type Seq, seqAdd, seqAfter, seqAtLeast, seqBefore, seqDiff, seqMin } from '../wire/sequence.ts'
+import { type Seq, seqAdd, seqAfter, seqAtLeast, seqDiff, seqMin } from '../wire/sequence.ts'
 import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_HEADER, URG } from '../wire/tcp.ts'
 import { emitTcpOptions, TcpOptions, tcpOptionsLength } from '../wire/tcp-options.ts'
 import { initialWindow } from './congestion.ts'
@@ -18,7 +18,7 @@ import type { SentSegment } from './scoreboard.ts'
 import { segmentsIn } from './segment-reader.ts'
 import { armPersist, armProbe, armRetransmit } from './timers.ts'
 import { timestampOf } from './timestamp.ts'
-import { advertisedWindow } from './window.ts'
+import { nextWindow } from './window.ts'
 
 /** A super-segment: what one IPv4 packet can carry with headers of any length. */
 const SUPER_SEGMENT = 65_000
@@ -143,7 +143,7 @@ export function sendControl(
   addSack(connection)
   connection.sackOwed = false
   env.counters.TcpOutSegs++
-  emit(env, connection, packet, seq, flags, nextWindow(connection), now)
+  emit(env, connection, packet, seq, flags, nextWindow(connection, now), now)
 }
 
 /** RST for a connection of ours, after an abort (RFC 9293 §3.10.5). */
@@ -336,7 +336,7 @@ function sendRange(
     packet.segmentBytes = snd.mss
     packet.segmentKind = connection.remoteAddress.family === 4 ? 'tcp4' : 'tcp6'
   }
-  emit(env, connection, packet, start, flags, nextWindow(connection), now)
+  emit(env, connection, packet, start, flags, nextWindow(connection, now), now)
   return true
 }
 
@@ -434,16 +434,4 @@ function addSack(connection: Connection): void {
     options.sackRight[options.sackCount] = right
     options.sackCount++
   }
-}
-
-/** The window field, and with it the right edge that is now promised. */
-function nextWindow(connection: Connection): number {
-  const { rcv } = connection
-  const bytes = advertisedWindow(connection)
-  // Rounded up where nothing is added, or the edge would seem to move left (RFC 7323 §2.4).
-  const promised = bytes <= rcv.wnd ? bytes + (1 << rcv.windowScale) - 1 : bytes
-  const scaled = Math.min(0xffff, promised >> rcv.windowScale)
-  const edge = seqAdd(rcv.nxt, scaled << rcv.windowScale)
-  if (seqBefore(rcv.edge, edge)) rcv.edge = edge
-  return scaled
 }

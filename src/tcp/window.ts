@@ -1,8 +1,8 @@
 // The receiver's window: how much is offered, when a change is worth telling, and how the buffer grows with what
 // the program reads (RFC 9293 §3.8.6.2.2; dynamic right-sizing after Fisk and Feng).
 
-import { type Micros, micros, NEVER } from '../time.ts'
-import { seqAtLeast } from '../wire/sequence.ts'
+import { type Micros, micros, NEVER, seconds } from '../time.ts'
+import { type Seq, seqAdd, seqBefore } from '../wire/sequence.ts'
 import { type Connection, canReceive } from './connection.ts'
 import type { Segment, TcpEnvironment } from './environment.ts'
 import { timestampOf } from './timestamp.ts'
@@ -11,6 +11,10 @@ import { timestampOf } from './timestamp.ts'
 const SEGMENTS_WHEN_FULL = 4
 /** A longer echo measures the program, not the path. */
 const MOST_RECEIVER_RTT_MILLIS = 10_000
+/** How long the least round trip counts: the path may have become longer. */
+const RECEIVER_RTT_MEMORY = seconds(30)
+/** Of it, whatever pause the sample was. */
+const MOST_FORGOTTEN = 1 / 64
 
 /** The shift that lets the largest buffer be told in 16 bits. */
 export function windowScaleFor(bytes: number): number {
@@ -20,7 +24,7 @@ export function windowScaleFor(bytes: number): number {
 }
 
 /** Bytes to offer now: what is free, but never less than was promised (RFC 9293 SHLD-14). */
-export function advertisedWindow(connection: Connection): number {
+function advertisedWindow(connection: Connection): number {
   const { rcv, receiveQueue } = connection
   const promised = rcv.wnd
   if (!canReceive(connection.state)) return promised
@@ -31,6 +35,21 @@ export function advertisedWindow(connection: Connection): number {
   const least = Math.min(rcv.segmentBytes, connection.receiveLimit >> 3)
   if (free < promised + Math.max(least, quantum)) return promised
   return free
+}
+
+/** The window field, and with it the right edge that is now promised. */
+export function nextWindow(connection: Connection, now: Micros): number {
+  const { rcv } = connection
+  const bytes = advertisedWindow(connection)
+  // Rounded up where nothing is added, or the edge would seem to move left (RFC 7323 §2.4).
+  const promised = bytes <= rcv.wnd ? bytes + (1 << rcv.windowScale) - 1 : bytes
+  const scaled = Math.min(0xffff, promised >> rcv.windowScale)
+  const edge = seqAdd(rcv.nxt, scaled << rcv.windowScale)
+  if (seqBefore(rcv.edge, edge)) {
+    windowMoves(connection, rcv.edge, now)
+    rcv.edge = edge
+  }
+  return scaled
 }
 
 /** Unread bytes that a connection may have whatever the others hold. */
@@ -84,25 +103,32 @@ function tuneReceiveBuffer(connection: Connection, bytes: number, now: Micros): 
   connection.tuneBytes = 0
 }
 
-/** Measures the round trip from the receiver's side: by time stamps, or the time in which a window of data arrives. */
-export function measureReceiverRtt(connection: Connection, segment: Segment, now: Micros): void {
-  const { rcv } = connection
-  if (connection.timestampsOn && segment.options.timestamps && segment.length >= rcv.segmentBytes) {
-    const millis = (timestampOf(connection, now) - segment.options.timestampEcho) | 0
-    if (millis >= 0 && millis < MOST_RECEIVER_RTT_MILLIS) noteReceiverRtt(connection, Math.max(1, millis) * 1_000)
-    return
-  }
-  if (connection.measureSeq !== null && !seqAtLeast(rcv.nxt, connection.measureSeq)) return
-  if (connection.measureSeq !== null) noteReceiverRtt(connection, Math.max(1, now - connection.measureAt))
+/** The right edge moves on from `edge`: what lies beyond comes a round trip later at the earliest. */
+function windowMoves(connection: Connection, edge: Seq, now: Micros): void {
+  if (connection.measureSeq !== null) return
+  // A whole segment: a single byte may be a probe of a window that was shut.
+  connection.measureSeq = seqAdd(edge, connection.rcv.segmentBytes)
   connection.measureAt = now
-  connection.measureSeq = rcv.edge
 }
 
-/** The least counts, for what waited for the program or for more data is longer; it is forgotten slowly. */
-function noteReceiverRtt(connection: Connection, sample: number): void {
+/** Measures the round trip from the receiver's side: by time stamps to a millisecond, and by how soon a window that was offered is used. */
+export function measureReceiverRtt(connection: Connection, segment: Segment, now: Micros): void {
+  const { measureSeq, rcv } = connection
+  if (connection.timestampsOn && segment.options.timestamps && segment.length >= rcv.segmentBytes) {
+    const millis = (timestampOf(connection, now) - segment.options.timestampEcho) | 0
+    if (millis >= 0 && millis < MOST_RECEIVER_RTT_MILLIS) noteReceiverRtt(connection, Math.max(1, millis) * 1_000, 0)
+  }
+  if (measureSeq === null || seqBefore(rcv.nxt, measureSeq)) return
+  connection.measureSeq = null
+  const took = Math.max(1, now - connection.measureAt)
+  noteReceiverRtt(connection, took, Math.min(took / RECEIVER_RTT_MEMORY, MOST_FORGOTTEN))
+}
+
+/** The least counts, for what waited for the program or for more data is longer; `share` of it is forgotten. */
+function noteReceiverRtt(connection: Connection, sample: number, share: number): void {
   const { receiverRtt } = connection
   const isLess = receiverRtt === 0 || sample < receiverRtt
-  connection.receiverRtt = micros(isLess ? sample : receiverRtt + (sample - receiverRtt) / 64)
+  connection.receiverRtt = micros(isLess ? sample : receiverRtt + (sample - receiverRtt) * share)
 }
 
 /** Twice what is in flight, so that a window can be refilled while it is acknowledged. */

@@ -10,7 +10,7 @@ import { TcpSocket } from '../../src/socket/tcp-socket.ts'
 import type { Stack } from '../../src/stack.ts'
 import { MtuSearch } from '../../src/tcp/mtu-search.ts'
 import { setOptions, shutdownWrite } from '../../src/tcp/open.ts'
-import { millis, seconds } from '../../src/time.ts'
+import { micros, millis, seconds } from '../../src/time.ts'
 import { IpAddress } from '../../src/wire/address.ts'
 import { seqAdd, seqDiff } from '../../src/wire/sequence.ts'
 import { ACK, SYN } from '../../src/wire/tcp.ts'
@@ -31,7 +31,7 @@ function write(peer: TcpPeer, length: number) {
   return peer.wait(1)
 }
 
-async function carry(from: Stack, to: Stack, target: string, length: number): Promise<TcpSocket> {
+async function carry(from: Stack, to: Stack, target: string, length: number) {
   const listener = new TcpListener(to, { family: IpAddress.from(target).family, port: 80 })
   const dialled = TcpSocket.connect(from, { remoteAddress: IpAddress.from(target), remotePort: 80 })
   const [client, server] = await Promise.all([dialled, listener.accept()])
@@ -47,7 +47,7 @@ async function carry(from: Stack, to: Stack, target: string, length: number): Pr
   listener.close()
   client.close()
   server.close()
-  return client
+  return { client, server, connection: client.connection }
 }
 
 describe('path MTU', () => {
@@ -108,6 +108,25 @@ describe('path MTU', () => {
     }),
   )
 })
+
+test.each([true, false])(
+  'a receive buffer tunes itself to a round trip of 100 µs, not to the queue that a larger one would fill (time stamps: %s)',
+  (timestamps) =>
+    inRunningWorld(async (world) => {
+      const tcp = { config: { timestamps } }
+      const [a, b] = [world.host('a', { tcp }), world.host('b', { tcp })]
+      const cable = world.cable({ delay: micros(50), bitsPerSecond: 1e9 })
+      world.attach(a, cable.a, { addresses: ['10.0.0.1/24'], linkLocal: false })
+      world.attach(b, cable.b, { addresses: ['10.0.0.2/24'], linkLocal: false })
+      const begin = world.now
+      const { server } = await carry(a, b, '10.0.0.2', 10_000_000)
+      // A queue of 1,000 packets is what the cable has.
+      expect(server.connection.receiveLimit).toBeLessThan(1_000 * 1_448)
+      expect(server.connection.receiverRtt).toBeLessThan(1_000)
+      expect(a.counters.TcpRetransSegs).toBe(0)
+      expect(80e12 / (world.now - begin)).toBeGreaterThan(0.9 * 1e9)
+    }),
+)
 
 describe('the search for what a black hole lets through (RFC 4821)', () => {
   /** A transfer over a slow cable that loses what is longer than `limit` says: in 14 seconds it brings 700,000 bytes. */
