@@ -70,6 +70,7 @@ export interface TcpInfo {
   /** Bytes that the program read in a round trip. */
   readonly rcvSpace: number
   readonly totalRetrans: number
+  /** With what was sent again. The next two are of sequence numbers: a SYN of ours, if we connected, and each FIN count one. */
   readonly bytesSent: number
   readonly bytesAcked: number
   readonly bytesReceived: number

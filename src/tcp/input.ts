@@ -30,7 +30,9 @@ export function segmentArrives(
   packet: Packet,
   now: Micros,
 ): Outcome {
-  connection.segmentsReceived += segmentsIn(packet)
+  const segments = segmentsIn(packet)
+  connection.segmentsReceived += segments
+  if (segment.length > 0) connection.dataSegmentsReceived += segments
   if (connection.state === 'SYN-SENT') return synSentArrives(env, connection, segment, packet, now)
   return (
     checkSequence(env, connection, segment, now) ??

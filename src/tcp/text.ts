@@ -9,7 +9,6 @@ import { seqAdd, seqAfter, seqBefore, seqDiff } from '../wire/sequence.ts'
 import { FIN, PSH, URG } from '../wire/tcp.ts'
 import { type Connection, canReceive, EVENT_READABLE, EVENT_URGENT, setState, urgentBytes } from './connection.ts'
 import type { Segment, TcpEnvironment } from './environment.ts'
-import { segmentsIn } from './segment-reader.ts'
 import { armDelayedAck } from './timers.ts'
 import { leastReceive, measureReceiverRtt } from './window.ts'
 
@@ -75,7 +74,6 @@ function keepText(env: TcpEnvironment, connection: Connection, segment: Segment,
     acknowledgeAtOnce(env, connection)
     return refused
   }
-  connection.dataSegmentsReceived += segmentsIn(packet)
   connection.lastDataReceivedAt = now
   const before = rcv.nxt
   const { length } = packet
