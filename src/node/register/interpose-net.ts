@@ -73,6 +73,7 @@ function mount(
   callback: (() => void) | null,
 ): Socket {
   const { signal: _, ...rest } = options
+  begin(outer)
   // The outer one ends when the program says so, by its own allowHalfOpen.
   const inner = new net.Socket({ ...rest, allowHalfOpen: true })
   mounted.add(outer)
@@ -109,6 +110,13 @@ function mount(
   inner.pause()
   inner.connect(asNormalized([{ ...rest, signal: undefined }]))
   return outer
+}
+
+/** A socket may connect again when its connection is over, as Node's own method has it. */
+function begin(outer: Socket): void {
+  // It was replaced when the peer ended.
+  if (Object.hasOwn(outer, 'write')) Reflect.deleteProperty(outer, 'write')
+  ;(outer as unknown as { _undestroy(): void })._undestroy()
 }
 
 type Done = (error?: Error | null) => void

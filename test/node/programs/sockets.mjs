@@ -135,6 +135,17 @@ async function sockets() {
   direct.write('direct')
   while (pieces.join('') !== 'direct') await new Promise(setImmediate)
   direct.destroy()
+  const again = []
+  const twice = new Socket()
+  for (const word of ['once', 'again']) {
+    twice.connect(port, HOST)
+    await once(twice, 'connect')
+    const answer = once(twice, 'data')
+    twice.write(word)
+    again.push(String((await answer)[0]), twice.readyState, twice.bytesRead)
+    twice.end()
+    await once(twice, 'close')
+  }
   const early = required(port, HOST)
   const earlyError = await new Promise((resolve) => {
     early.write('never', resolve)
@@ -150,6 +161,7 @@ async function sockets() {
     after,
     writeError: told(writeError),
     pieces,
+    again,
     earlyError: told(earlyError),
   }
   seen.refused = told(refused[0], port)
