@@ -8,6 +8,7 @@ import { anyAddress, type IpAddress } from '../wire/address.ts'
 import { Connection, canSend, isSynchronized, setState } from './connection.ts'
 import { type ConnectionOptions, checkOptions } from './connection-options.ts'
 import { Listener, type ListenOptions } from './listener.ts'
+import { ownSuccessorOf } from './successor.ts'
 import type { SegmentEnds, Tcp } from './tcp.ts'
 import { QUICK_ACKS } from './text.ts'
 import { armKeepAlive } from './timers.ts'
@@ -62,9 +63,12 @@ export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connecti
   }
   const local = way.source
   const options = withDefaults(tcp, wanted.options)
-  const localPort = chooseLocalPort(tcp, wanted, local, options.reuseAddress)
+  const localPort = chooseLocalPort(tcp, wanted, local, options.reuseAddress, now)
   const ends = { local, localPort, remote: remoteAddress, remotePort }
-  const connection = make(tcp, ends, way, options, false, now)
+  const old = tcp.demux.find(local, localPort, remoteAddress, remotePort)
+  const iss = ownSuccessorOf(old, now) ?? undefined
+  if (old !== null) tcp.close(old, null)
+  const connection = make(tcp, ends, way, options, false, now, iss)
   if (connection === null) throw new NetError('ENOBUFS', 'too many connections')
   connection.interfaceIndex = interfaceIndex
   setState(connection, 'SYN-SENT')
@@ -197,13 +201,19 @@ export function make(
 }
 
 /** As Linux has it: bind decides about the local port, and then connect about the four of both ends. */
-function chooseLocalPort(tcp: Tcp, wanted: ConnectOptions, local: IpAddress, reuse: boolean): number {
+function chooseLocalPort(tcp: Tcp, wanted: ConnectOptions, local: IpAddress, reuse: boolean, now: Micros): number {
   const { localPort = 0, remoteAddress, remotePort } = wanted
   const what = `connect ${remoteAddress} port ${remotePort} from ${local}`
-  const isNew = (port: number): boolean => tcp.demux.find(local, port, remoteAddress, remotePort) === null
+  const holder = (port: number): Connection | null => tcp.demux.find(local, port, remoteAddress, remotePort)
+  const isNew = (port: number): boolean => holder(port) === null
   if (localPort === 0) {
     const isFree = (port: number): boolean => isNew(port) && !tcp.listeners.has(port)
-    const chosen = tcp.ports.choose(local, remoteAddress, remotePort, isFree)
+    // RFC 6191, Linux's tcp_tw_reuse: rather than none.
+    const isOver = (port: number): boolean =>
+      tcp.config.timestamps && ownSuccessorOf(holder(port), now) !== null && !tcp.listeners.has(port)
+    const { ports } = tcp
+    const chosen =
+      ports.choose(local, remoteAddress, remotePort, isFree) || ports.choose(local, remoteAddress, remotePort, isOver)
     if (chosen === 0) throw new NetError('EADDRNOTAVAIL', `${what}: no ephemeral port is free`)
     return chosen
   }

@@ -1,6 +1,7 @@
 // Who may bind a port that somebody has: SO_REUSEADDR as Linux has it for listeners and connections.
 
 import { describe, expect, test } from 'vitest'
+import { EPHEMERAL_FIRST, EPHEMERAL_LAST } from '../../src/ephemeral-range.ts'
 import type { NetError } from '../../src/errors.ts'
 import { settle } from '../../src/node/settle.ts'
 import type { World } from '../../src/sim/world.ts'
@@ -10,6 +11,7 @@ import type { Stack } from '../../src/stack.ts'
 import type { ConnectionOptions } from '../../src/tcp/connection-options.ts'
 import { millis, seconds } from '../../src/time.ts'
 import { IpAddress } from '../../src/wire/address.ts'
+import { seqAfter } from '../../src/wire/sequence.ts'
 import { inWorld } from '../support/peer.ts'
 
 const HERE = IpAddress.from('10.0.0.1')
@@ -201,3 +203,22 @@ describe('connect from a port of one’s choice', () => {
       server.abort()
     }))
 })
+
+test('where no other ephemeral port is free, a connect takes one in TIME-WAIT once its time stamps are a second newer (RFC 6191)', () =>
+  withTwo(async (two) => {
+    for (let port = EPHEMERAL_FIRST; port < EPHEMERAL_LAST; port++) two.a.tcp.listeners.set(port, [])
+    const listener = new TcpListener(two.b, { family: 4, port: 80 })
+    const [first, peer] = await Promise.all([dial(two, 0), listener.accept()])
+    expect(await rejection(dial(two, 0))).toBe('EADDRNOTAVAIL')
+    await finish(two, first, peer)
+    expect(await rejection(dial(two, 0))).toBe('EADDRNOTAVAIL')
+    await two.world.sleep(seconds(1))
+    const [second, other] = await Promise.all([dial(two, 0), listener.accept()])
+    expect([first, second].map(({ connection }) => connection.localPort)).toEqual([EPHEMERAL_LAST, EPHEMERAL_LAST])
+    expect(seqAfter(second.connection.snd.iss, first.connection.snd.nxt)).toBe(true)
+    await second.write(Uint8Array.of(1, 2, 3))
+    expect(await other.read(new Uint8Array(10))).toBe(3)
+    listener.close()
+    await finish(two, second, other)
+    two.a.tcp.listeners.clear()
+  }))
