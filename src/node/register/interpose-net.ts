@@ -47,7 +47,6 @@ export const TOLD = ['lookup', 'connectionAttempt', 'connectionAttemptFailed', '
 /** What is read from ours. */
 const READ = [
   'bytesRead',
-  'bytesWritten',
   '_bytesDispatched',
   'localAddress',
   'localPort',
@@ -59,13 +58,14 @@ const READ = [
   'autoSelectFamilyAttemptedAddresses',
 ] as const
 
-const mounted = new WeakSet<object>()
+/** The sockets of ours inside the program's. */
+const mounted = new WeakMap<object, NetSocket>()
 
 /** Whether it is the outside of one of our sockets. */
 export const isMounted = (socket: unknown): socket is Socket =>
   typeof socket === 'object' && socket !== null && mounted.has(socket)
 
-/** A socket of Node's without a handle becomes the outside of one of ours. */
+/** A socket of Node's without a handle becomes the outside of one of ours; one that was before, of another one. */
 function mount(
   outer: Socket,
   net: Net,
@@ -73,17 +73,28 @@ function mount(
   callback: (() => void) | null,
 ): Socket {
   const { signal: _, ...rest } = options
+  if (callback !== null) outer.once('connect', callback)
+  const known = mounted.get(outer)
+  if (known !== undefined && !outer.destroyed) {
+    known.connect(asNormalized([{ ...rest, signal: undefined }]))
+    return outer
+  }
   begin(outer)
   // The outer one ends when the program says so, by its own allowHalfOpen.
   const inner = new net.Socket({ ...rest, allowHalfOpen: true })
-  mounted.add(outer)
+  mounted.set(outer, inner)
+  const closing: Closing = { open: 2, hadError: false }
   Object.defineProperty(outer, OURS, { value: true, configurable: true })
-  Object.defineProperties(outer, methodsOver(inner))
+  Object.defineProperties(outer, methodsOver(inner, closing))
   for (const name of READ) {
     Object.defineProperty(outer, name, { get: () => inner[name], configurable: true, enumerable: true })
   }
+  Object.defineProperty(outer, 'bytesWritten', {
+    get: () => writtenBytes(outer, inner),
+    configurable: true,
+    enumerable: true,
+  })
   for (const event of TOLD) inner.on(event, (...args: unknown[]) => outer.emit(event, ...args))
-  if (callback !== null) outer.once('connect', callback)
   Object.assign(outer, { connecting: true })
   inner.once('connect', () => {
     Object.assign(outer, { connecting: false })
@@ -103,8 +114,8 @@ function mount(
   })
   inner.on('error', (error) => outer.destroy(error))
   inner.once('close', () => {
-    outer.emit('close')
-    if (!outer.destroyed) outer.destroy()
+    closeHalf(outer, closing)
+    if (mounted.get(outer) === inner && !outer.destroyed) outer.destroy()
   })
   // Nothing flows before the program reads.
   inner.pause()
@@ -119,6 +130,27 @@ function begin(outer: Socket): void {
   ;(outer as unknown as { _undestroy(): void })._undestroy()
 }
 
+/** What was handed to ours, and what still waits in the program's. */
+function writtenBytes(outer: Socket, inner: NetSocket): number {
+  const { writableBuffer: waiting = [] } = outer as unknown as { writableBuffer?: readonly Piece[] }
+  return waiting.reduce((sum, piece) => sum + bytesOf(piece).length, inner.bytesWritten ?? 0)
+}
+
+/**
+ * Node closes a socket without a handle a turn sooner than one with it, and in fewer words: the program hears of its end
+ * when both are closed, the outside and ours.
+ */
+interface Closing {
+  open: number
+  hadError: boolean
+}
+
+/** Ends that Node is about to tell of: a socket that is connected again at once has one of before. */
+const untold = new WeakMap<object, Closing[]>()
+
+const closeHalf = (outer: Socket, closing: Closing): boolean =>
+  --closing.open === 0 && EventEmitter.prototype.emit.call(outer, 'close', closing.hadError)
+
 type Done = (error?: Error | null) => void
 
 interface Piece {
@@ -129,11 +161,7 @@ interface Piece {
 const bytesOf = ({ chunk, encoding }: Piece): Buffer =>
   typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
 
-function methodsOver(inner: NetSocket): Methods<Socket> {
-  let hadError = false
-  // Node closes a socket without a handle a turn sooner than one with it, and in fewer words: the program hears of its
-  // end when both are closed.
-  let open = 2
+function methodsOver(inner: NetSocket, closing: Closing): Methods<Socket> {
   const methods: Record<string, (this: Socket, ...args: never[]) => unknown> & ThisType<Socket> = {
     _read() {
       inner.resume()
@@ -151,14 +179,17 @@ function methodsOver(inner: NetSocket): Methods<Socket> {
     },
     _destroy(error: Error | null, done: Done) {
       inner.destroy()
-      hadError = error !== null
+      closing.hadError = error !== null
+      untold.set(this, [...(untold.get(this) ?? []), closing])
       Socket.prototype._destroy.call(this, error, done)
     },
     emit(event: string, ...words: unknown[]) {
-      if (event !== 'close') return EventEmitter.prototype.emit.call(this, event, ...words)
-      return --open === 0 && EventEmitter.prototype.emit.call(this, event, hadError)
+      const ended = event === 'close' ? untold.get(this)?.shift() : undefined
+      if (ended === undefined) return EventEmitter.prototype.emit.call(this, event, ...words)
+      return closeHalf(this, ended)
     },
     resetAndDestroy() {
+      if (this.connecting) return this.once('connect', () => this.resetAndDestroy())
       inner.resetAndDestroy()
       return this.destroy()
     },
