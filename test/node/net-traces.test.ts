@@ -1,6 +1,7 @@
 // The golden traces of NODE-CONTRACT.md: which events, in which order, in which state of the socket. Each runs on
 // Node's net and on ours, and the two are compared with each other.
 
+import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { type AnyNet, type AnySocket, listening, onBoth, once } from '../support/net-host.ts'
 
@@ -41,6 +42,9 @@ interface Scenario {
   readonly server: (socket: AnySocket) => void
   readonly client: (socket: AnySocket) => void
 }
+
+/** Tells the client of the scenario that there is something it has not read. */
+const unread = new EventEmitter()
 
 const SCENARIOS: readonly Scenario[] = [
   {
@@ -106,10 +110,13 @@ const SCENARIOS: readonly Scenario[] = [
   {
     title: 'the client destroys with data unread, which the server hears as a reset',
     server: (socket) => {
-      socket.write(Buffer.alloc(1_000))
+      socket.write(Buffer.alloc(1_000), () => unread.emit('written'))
       socket.resume()
     },
-    client: (socket) => socket.pause().on('ready', () => setTimeout(() => socket.destroy(), 20)),
+    client: (socket) => {
+      const written = once(unread, 'written')
+      socket.pause().on('ready', () => written.then(() => setTimeout(() => socket.destroy(), 20)))
+    },
   },
   {
     title: 'both sides write and end',
