@@ -8,6 +8,7 @@ import type { IpAddress } from '../wire/address.ts'
 import * as read from './arguments.ts'
 import { addHostOptions, type HostFlags, openHost } from './host-options.ts'
 import { untilInterrupted } from './interrupt.ts'
+import { ncUdp } from './nc-udp.ts'
 import { drained, EXIT_INTERRUPTED, EXIT_NO, EXIT_OK, printBytes, say } from './output.ts'
 
 interface NcFlags extends HostFlags {
@@ -19,6 +20,7 @@ interface NcFlags extends HostFlags {
   sourcePort?: number
   ndjson?: boolean
   zero?: boolean
+  udp?: boolean
 }
 
 const READ_BYTES = 256 * 1_024
@@ -29,15 +31,18 @@ export function ncCommand(program: Command, end: (code: number) => void): void {
     .usage('[options] [HOST] PORT')
     .summary('nc(1) from our stack')
     .description(
-      'Connects to HOST and PORT, or with -l waits for a connection on PORT; copies standard input there and the answer to standard output.',
+      'Connects to HOST and PORT, or with -l waits for a connection on PORT; copies standard input there and the answer to standard output. TCP, or with -u UDP.',
     )
   addHostOptions(command)
     .option('-l, --listen', 'wait for a connection')
     .option('-k, --keep', 'with -l: wait for the next one afterwards')
+    .option('-u, --udp', 'datagrams, one for each piece of input; ends when it is interrupted or -w seconds are quiet')
     .option('-v, --verbose', 'say what happens')
     .option('-N, --close-at-eof', 'shut our side down at the end of standard input')
     .option('-z, --zero', 'connect, say so with -v, and send nothing')
-    .option('-w, --wait <S>', 'seconds to wait for the connection', (text) => read.decimal('-w', text, 0.001, 1e6))
+    .option('-w, --wait <S>', 'seconds to wait for the connection; with -u, of silence until the end', (text) =>
+      read.decimal('-w', text, 0.001, 1e6),
+    )
     .option('-p, --source-port <N>', 'our port; with -l the one to listen on', (text) =>
       read.integer('-p', text, 1, 65_535),
     )
@@ -60,6 +65,7 @@ async function nc(words: readonly string[], flags: NcFlags): Promise<number> {
   if (host === null) return EXIT_INTERRUPTED
   try {
     await Promise.race([host.ready(), stop.promise])
+    if (flags.udp === true) return await ncUdp(host.stack, remote, port, flags, stop)
     if (remote === null) return await serve(host.stack, port, flags, stop.promise, () => stop.reason !== null)
     const calling = call(host.stack, remote, port, flags, () => stop.reason !== null)
     return await Promise.race([calling, stop.promise.then(() => EXIT_INTERRUPTED)])
@@ -71,6 +77,8 @@ async function nc(words: readonly string[], flags: NcFlags): Promise<number> {
 /** Throws UsageError. */
 function portOf(words: readonly string[], flags: NcFlags): number {
   const { listen = false, sourcePort } = flags
+  if (flags.udp === true && (flags.zero === true || flags.closeAtEof === true))
+    throw new UsageError('nc -u takes neither -z nor -N: UDP has no connection to open or to end; try -w SECONDS')
   if (listen && words.length === 0 && sourcePort !== undefined) return sourcePort
   if (listen && (words.length !== 1 || sourcePort !== undefined))
     throw new UsageError('nc -l takes a PORT alone, like nc -l 5000')

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { Host } from '../../src/node/host.ts'
 import { TcpListener } from '../../src/socket/tcp-listener.ts'
 import { TcpSocket } from '../../src/socket/tcp-socket.ts'
+import { UdpSocket } from '../../src/socket/udp-socket.ts'
 import { IpAddress, IpPrefix } from '../../src/wire/address.ts'
 import { command } from '../support/hourglass.ts'
 
@@ -90,3 +91,45 @@ test('nc that is interrupted ends its connection, says nothing of it, and ends w
     },
   )
 })
+
+test('nc -u sends each piece of input as a datagram and prints the answers; a closed port ends it with 1', () => {
+  let peer: UdpSocket | null = null
+  return withNc(
+    '-u 10.0.0.2 5000',
+    async ({ nc, said }) => {
+      nc.stdin!.write('hello')
+      const { bytes, source, sourcePort } = await peer!.receive()
+      expect(new TextDecoder().decode(bytes)).toBe('hello')
+      peer!.send(new TextEncoder().encode('answer'), { address: source, port: sourcePort })
+      expect(await once(nc.stdout!.setEncoding('utf8'), 'data')).toEqual(['answer'])
+      peer!.close()
+      const closed = once(nc, 'close')
+      nc.stdin!.write('nobody')
+      expect(await closed).toEqual([1, null])
+      expect(said()).toMatch(/sending to 10\.0\.0\.2 port 5000\nnc: .*ECONNREFUSED/)
+    },
+    ({ stack }) => {
+      peer = new UdpSocket(stack, { family: 4, port: 5_000 })
+    },
+  )
+})
+
+test('nc -l -u answers whoever spoke first, and with -w ends with 0 after so many seconds of silence', () =>
+  withNc('-l -u -w 2 5000', async ({ host, nc, said }) => {
+    await expect.poll(said, { timeout: 20_000 }).toContain('listening')
+    const closed = once(nc, 'close')
+    const peer = new UdpSocket(host.stack, { family: 4 })
+    peer.connect('10.0.0.1', 5_000)
+    peer.send(new TextEncoder().encode('question'))
+    expect(await once(nc.stdout!.setEncoding('utf8'), 'data')).toEqual(['question'])
+    nc.stdin!.write('reply')
+    expect(new TextDecoder().decode((await peer.receive()).bytes)).toBe('reply')
+    expect(said()).toContain(`datagram from 10.0.0.2 port ${peer.localPort}`)
+    expect(await closed).toEqual([0, null])
+  }))
+
+test('nc -u refuses -z and -N in a sentence, for UDP has nothing to open or to end', () =>
+  withNc('-u -N 10.0.0.2 5000', async ({ nc, said }) => {
+    expect(await once(nc, 'close')).toEqual([2, null])
+    expect(said()).toMatch(/nc -u takes neither -z nor -N: .*try -w SECONDS/)
+  }))
