@@ -6,8 +6,10 @@ const isRoot = process.getuid?.() === 0
 if (!isRoot) console.warn('\n*** INTEROP TESTS ARE SKIPPED: they make network namespaces; run them as root. ***\n')
 const NO_TEST = /(?!)/
 
+// Most of the time tests wait: two files at once are quicker even on two cores, and no test may rest on having a core alone.
 export default defineConfig({
   test: {
+    maxWorkers: 2,
     projects: [
       {
         test: {
@@ -26,7 +28,6 @@ export default defineConfig({
           ...(isRoot ? {} : { testNamePattern: NO_TEST }),
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
         },
       },
     ],
