@@ -137,7 +137,11 @@ describe.skipIf(!root || !needTool('chromium'))('the page of up --http in a brow
         // The browser keeps its connection for a while.
         const peers = await peersOf(namespace, 8_080)
         const rows = await rowsOf(browser, 'connections')
-        expect(rows.map(([peer]) => peer).filter((peer) => peers.includes(peer!))).not.toEqual([])
+        const told = JSON.stringify({ peers, rows, asked: browser.asked })
+        expect(
+          rows.map(([peer]) => peer).filter((peer) => peers.includes(peer!)),
+          told,
+        ).not.toEqual([])
         expect((await rowsOf(browser, 'interfaces')).map(([name]) => name)).toEqual(['lo', 'hg0'])
         const seen = [
           "document.querySelectorAll('h2, .value')",

@@ -185,6 +185,7 @@ const goOn = async (running: Running): Promise<void> => {
 
 /** Linux sends all, and says nothing more until both accounts were compared. */
 async function take(scene: Scene, family: Family, bytes: number): Promise<void> {
+  await allOver(scene)
   const before = await sums(scene)
   const nc = start(scene, `{ head -c ${bytes} /dev/zero; cat <&3; } | nc -n -N ${ours(family)} ${PORTS.discard}`)
   await connected(scene, PORTS.discard)
@@ -203,6 +204,7 @@ async function take(scene: Scene, family: Family, bytes: number): Promise<void> 
 
 /** Linux reads so many bytes and then no more: the window shuts, and both accounts come to rest. */
 async function give(scene: Scene, family: Family, bytes: number): Promise<void> {
+  await allOver(scene)
   const before = await sums(scene)
   const reader = `{ head -c ${bytes} | sha256sum; cat 4<&0 <&3; }`
   const nc = start(scene, `nc -n ${ours(family)} ${PORTS.chargen} < /dev/null | ${reader}`)
@@ -255,12 +257,13 @@ async function echo({ namespace }: Scene, family: Family): Promise<void> {
   expect(told.split(' ')[0]).toBe(zeros)
 }
 
-/** Waits until we have heard of the end of every connection, so that nobody counts any more. */
+/** Waits until both sides have heard of the end of every connection, so that nobody counts or loses anything of it any more. */
 async function allOver(scene: Scene): Promise<void> {
   for (const patience = performance.now() + PATIENCE_MILLIS; ; await aMoment()) {
     const rows = await rowsOf<SocketState>(scene, 'sockets')
     const left = rows.filter(({ protocol, state }) => protocol === 'tcp' && state !== 'LISTEN' && state !== 'TIME-WAIT')
-    if (left.length === 0) return
+    const linux = await scene.namespace.must('ss -tnH state all exclude listening exclude time-wait')
+    if (left.length === 0 && linux === '') return
     if (performance.now() > patience) throw new Error(`not over: ${JSON.stringify(left)}`)
   }
 }
