@@ -2,7 +2,7 @@
 // same host, and how soon an echo is back beside node:net on the kernel. All ends in this process, over loopback.
 
 import { once } from 'node:events'
-import system, { type AddressInfo, type Server, type Socket } from 'node:net'
+import system, { type AddressInfo, type Socket } from 'node:net'
 import { PagePool } from '../src/buf/page.ts'
 import { BatchClock } from '../src/node/clock.ts'
 import { Driver } from '../src/node/driver.ts'
@@ -13,20 +13,18 @@ import { TcpSocket } from '../src/socket/tcp-socket.ts'
 import { Stack } from '../src/stack.ts'
 import { LOOPBACK4 } from '../src/wire/address.ts'
 import type { Bench, Figure, Result } from './figure.ts'
+import { type AnyNet, type BulkContestant, type Ends, end, LOOPBACK, netBulk, turn } from './net-bulk.ts'
+import { CHUNK } from './tcp-pair.ts'
 import { median } from './timing.ts'
 
 const ROUNDS = 9
 const ROUND_MILLIS = 200
 const WARMUP_MILLIS = 500
-const CHUNK = 65_536
 const IDLE_SOCKETS = 4_000
 const IDLE_LIMIT_BYTES = 8_192
 const LEAST_BULK_RATIO = 0.7
 const ECHO_BYTES = 64
 const LISTENER_PORT = 5_001
-const LOOPBACK = '127.0.0.1'
-
-type AnyNet = typeof system
 
 export const duplexBench: Bench = {
   name: 'duplex',
@@ -74,12 +72,6 @@ class LocalHost {
   }
 }
 
-interface Ends {
-  readonly server: Server
-  readonly client: Socket
-  readonly accepted: Socket
-}
-
 async function ends(net: AnyNet): Promise<Ends> {
   const server = net.createServer({ noDelay: true }).listen(0, LOOPBACK)
   await once(server, 'listening')
@@ -89,14 +81,6 @@ async function ends(net: AnyNet): Promise<Ends> {
   await once(client, 'connect')
   const [accepted] = await connection
   return { server, client, accepted }
-}
-
-async function end({ server, client, accepted }: Ends): Promise<void> {
-  const closed = Promise.all([once(server, 'close'), once(client, 'close'), once(accepted, 'close')])
-  client.destroy()
-  accepted.destroy()
-  server.close()
-  await closed
 }
 
 async function idle(host: LocalHost, gc: () => void): Promise<Figure[]> {
@@ -147,18 +131,11 @@ async function crowd(net: AnyNet, count: number, look: () => number): Promise<nu
   return seen
 }
 
-interface Contestant {
-  readonly name: string
-  /** Bytes that arrived in that time. */
-  run(millis: number): Promise<number>
-  close(): Promise<void>
-}
-
 async function bulk(host: LocalHost): Promise<Figure[]> {
   const contestants = [
     await bySocket(host, LISTENER_PORT, 'one array'),
-    await byDuplex(host.net, 'data'),
-    await byDuplex(host.net, 'onread'),
+    await netBulk(host.net, 'bulk, the Duplex with data', 'data'),
+    await netBulk(host.net, 'bulk, the Duplex with onread', 'onread'),
     await bySocket(host, LISTENER_PORT + 1, 'an array for each chunk'),
   ]
   const rates = contestants.map(() => [] as number[])
@@ -196,7 +173,7 @@ async function bySocket(
   { stack }: LocalHost,
   port: number,
   into: 'one array' | 'an array for each chunk',
-): Promise<Contestant> {
+): Promise<BulkContestant> {
   const listener = new TcpListener(stack, { family: 4, port })
   const accepting = listener.accept()
   const writer = await TcpSocket.connect(stack, { remoteAddress: LOOPBACK4, remotePort: port })
@@ -226,46 +203,6 @@ async function bySocket(
   }
 }
 
-async function byDuplex(net: AnyNet, how: 'data' | 'onread'): Promise<Contestant> {
-  let arrived = 0
-  const server = net.createServer().listen(0, LOOPBACK)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const connection = once(server, 'connection') as Promise<[Socket]>
-  const take = (count: number): boolean => {
-    arrived += count
-    return true
-  }
-  const onread = how === 'onread' ? { onread: { buffer: Buffer.alloc(CHUNK), callback: take } } : {}
-  const reader = net.connect({ port, host: LOOPBACK, ...onread })
-  if (how === 'data') reader.on('data', ({ length }: Buffer) => take(length))
-  await once(reader, 'connect')
-  const [writer] = await connection
-  const chunk = Buffer.alloc(CHUNK, 0x5a)
-  let going = false
-  let sent = 0
-  const pump = (): void => {
-    while (going) {
-      sent += CHUNK
-      if (!writer.write(chunk)) return
-    }
-  }
-  writer.on('drain', pump)
-  return {
-    name: `bulk, the Duplex with ${how}`,
-    async run(millis) {
-      const before = arrived
-      going = true
-      pump()
-      await new Promise((resolve) => setTimeout(resolve, millis))
-      going = false
-      while (arrived < sent) await turn()
-      return arrived - before
-    },
-    close: () => end({ server, client: reader, accepted: writer }),
-  }
-}
-
 async function echo(host: LocalHost): Promise<Figure[]> {
   const contestants = [await byEcho(host.net), await byEcho(system)]
   const micros = contestants.map(() => [] as number[])
@@ -287,7 +224,7 @@ async function echo(host: LocalHost): Promise<Figure[]> {
 }
 
 /** `run` gives round trips. */
-async function byEcho(net: AnyNet): Promise<Contestant> {
+async function byEcho(net: AnyNet): Promise<BulkContestant> {
   const both = await ends(net)
   const { client, accepted } = both
   const chunk = Buffer.alloc(ECHO_BYTES, 0x5a)
@@ -312,5 +249,3 @@ async function byEcho(net: AnyNet): Promise<Contestant> {
     close: () => end(both),
   }
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -1,9 +1,9 @@
 // Bulk transfers between two stacks in this process, beside node:net over the kernel's loopback in this process too.
 
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import system from 'node:net'
 import type { Offloads } from '../src/link/device.ts'
 import type { Bench, Figure, Result } from './figure.ts'
+import { type BulkContestant, netBulk } from './net-bulk.ts'
 import { CHUNK, Flow, TcpPair, type TcpPairOptions } from './tcp-pair.ts'
 import { median } from './timing.ts'
 
@@ -20,13 +20,6 @@ const SUPER: Offloads = { checksum: true, segmentBytes: 65_536 }
  */
 const BUFFERS = { receiveBytes: 512 * 1_024, sendBytes: 1_024 * 1_024 }
 
-interface Contestant {
-  readonly name: string
-  /** Runs for some time and returns how many bytes arrived. */
-  run(millis: number): Promise<number> | number
-  close(): void
-}
-
 export const tcpBench: Bench = {
   name: 'tcp',
   summary: 'bulk between two stacks in one process, beside node:net over loopback',
@@ -39,7 +32,7 @@ async function tcp(): Promise<Result> {
     inMemory('MTU 9,000, every checksum', { mtu: 9_000, connection: BUFFERS }),
     inMemory('MTU 1,500, super-segments', { mtu: 1_500, connection: BUFFERS, offloads: SUPER }),
     inMemory('MTU 1,500, every checksum, default buffers', { mtu: 1_500 }),
-    await kernelLoopback(),
+    await netBulk(system, 'node:net over the kernel’s loopback', 'onread'),
   ]
   const rates = contestants.map(() => [] as number[])
   const byProcessor = contestants.map(() => [] as number[])
@@ -54,7 +47,7 @@ async function tcp(): Promise<Result> {
       byProcessor[index]!.push(bits / (user + system) / 1e3)
     }
   }
-  for (const contestant of contestants) contestant.close()
+  for (const contestant of contestants) await contestant.close()
   const kernel = rates.at(-1)!
   const ratio = (index: number): number => median(rates[index]!.map((rate, round) => rate / kernel[round]!))
   return {
@@ -81,7 +74,7 @@ async function tcp(): Promise<Result> {
   }
 }
 
-function inMemory(name: string, options: TcpPairOptions): Contestant {
+function inMemory(name: string, options: TcpPairOptions): BulkContestant {
   const pair = new TcpPair(options)
   const ends = pair.connect()
   const flow = new Flow(pair, ends)
@@ -101,57 +94,6 @@ function inMemory(name: string, options: TcpPairOptions): Contestant {
       if (to.counters.TcpInErrs !== 0) throw new Error(`segments were dropped (${name})`)
       pair.closeAll([ends])
       pair.close()
-    },
-  }
-}
-
-async function kernelLoopback(): Promise<Contestant> {
-  let arrived = 0
-  const buffer = Buffer.alloc(CHUNK)
-  const server = createServer({ noDelay: false })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const accepted = once(server, 'connection') as Promise<[Socket]>
-  // The reader is the one that connects, for only there node:net reads into an array of the program's.
-  const reader = connect({
-    port,
-    host: '127.0.0.1',
-    onread: {
-      buffer,
-      callback(count) {
-        arrived += count
-        return true
-      },
-    },
-  })
-  await once(reader, 'connect')
-  const [writer] = await accepted
-  const chunk = Buffer.alloc(CHUNK, 0x5a)
-  let going = false
-  let sent = 0
-  const pump = (): void => {
-    while (going) {
-      sent += CHUNK
-      if (!writer.write(chunk)) return
-    }
-  }
-  writer.on('drain', pump)
-  return {
-    name: 'node:net over the kernel’s loopback',
-    async run(millis) {
-      const before = arrived
-      going = true
-      pump()
-      await new Promise((resolve) => setTimeout(resolve, millis))
-      going = false
-      while (arrived < sent) await new Promise((resolve) => setImmediate(resolve))
-      return arrived - before
-    },
-    close() {
-      reader.destroy()
-      writer.destroy()
-      server.close()
     },
   }
 }

@@ -11,9 +11,8 @@ import { askMqtt, type MqttServer, serveMqtt } from '../programs/mqtt.ts'
 import { askSsh } from '../programs/ssh.ts'
 import { makeSshKeys, type SshServer, serveSsh } from '../programs/ssh-server.ts'
 import type { Trace } from '../programs/trace.ts'
-import { certificateOf, type KeyPair } from '../support/certificate.ts'
+import { type Certified, makeSelfSigned } from '../support/certificates.ts'
 import { type Namespace, needRoot, withNamespace } from '../support/namespace.ts'
-import { needTool } from '../support/tools.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hourglass-libraries-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -37,7 +36,7 @@ const keys = makeSshKeys()
 const user = { username: 'me', privateKey: keys.userKey }
 
 /** What the clients see of their servers, in this process. */
-async function onNode(tls: KeyPair): Promise<Record<string, Trace>> {
+async function onNode(tls: Certified): Promise<Record<string, Trace>> {
   const host = '127.0.0.1'
   const servers = {
     grpc: await serveGrpc({ host, ...tls }),
@@ -46,7 +45,7 @@ async function onNode(tls: KeyPair): Promise<Record<string, Trace>> {
   }
   const { grpc, ssh, mqtt } = servers
   const traces = {
-    grpc: await askGrpc({ host, certificate: tls.certificate, port: grpc.port, securePort: grpc.securePort }),
+    grpc: await askGrpc({ host, cert: tls.cert, port: grpc.port, securePort: grpc.securePort }),
     ssh: await askSsh({ host, port: ssh.port, ...user }),
     mqtt: await askMqtt({ host, port: mqtt.port }),
   }
@@ -61,14 +60,14 @@ interface Ready {
 }
 
 /** What the clients see of their servers, all clients on one host and all servers on another. */
-async function between(namespace: Namespace, tls: KeyPair): Promise<Record<string, Trace>> {
+async function between(namespace: Namespace, tls: Certified): Promise<Record<string, Trace>> {
   const host = OURS[1]
   const settings = { 'grpc-server': { host, ...tls }, 'ssh-server': { host, ...keys }, 'mqtt-server': { host } }
   const serving = start(namespace, 1, settings)
   const [line, json] = await serving.printed(/^READY (.*)$/m)
   const ready = JSON.parse(json!) as Ready
   const places = {
-    grpc: { host, certificate: tls.certificate, ...ready['grpc-server'] },
+    grpc: { host, cert: tls.cert, ...ready['grpc-server'] },
     ssh: { host, ...user, ...ready['ssh-server'] },
     mqtt: { host, ...ready['mqtt-server'] },
   }
@@ -79,11 +78,11 @@ async function between(namespace: Namespace, tls: KeyPair): Promise<Record<strin
   return JSON.parse(seen!) as Record<string, Trace>
 }
 
-describe.skipIf(!needRoot() || !needTool('openssl'))('under --import hourglass/register, over udp:', () => {
+describe.skipIf(!needRoot())('under --import hourglass/register, over udp:', () => {
   let node: Record<string, Trace> = {}
   let ours: Record<string, Trace> = {}
   beforeAll(async () => {
-    const tls = certificateOf([`DNS:${OFFICE_NAME}`])
+    const tls = makeSelfSigned({ name: OFFICE_NAME })
     ours = await withNamespace((namespace) => between(namespace, tls))
     node = await onNode(tls)
   })

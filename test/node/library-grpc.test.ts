@@ -3,10 +3,9 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { askGrpc, OFFICE_NAME, serveGrpc } from '../programs/grpc.ts'
 import type { Part, Trace } from '../programs/trace.ts'
-import { certificateOf, type KeyPair } from '../support/certificate.ts'
+import { type Certified, makeSelfSigned } from '../support/certificates.ts'
 import { SERVER, withLinkedHosts } from '../support/linked-hosts.ts'
 import type { AnyNet } from '../support/net-host.ts'
-import { needTool } from '../support/tools.ts'
 
 const ANSWERED = { right: true, data: true, trailer: [['seven'], [[0, 255]]] }
 const PARTS: readonly Part[] = [
@@ -34,20 +33,20 @@ const PARTS: readonly Part[] = [
   { part: 'refused', title: 'is refused where no server listens', seen: { code: 14 } },
 ]
 
-async function run(host: string, tls: KeyPair, client?: AnyNet, server?: AnyNet): Promise<Trace> {
+async function run(host: string, tls: Certified, client?: AnyNet, server?: AnyNet): Promise<Trace> {
   const { port, securePort, close } = await serveGrpc({ host, ...tls }, server)
-  const trace = await askGrpc({ host, port, securePort, certificate: tls.certificate }, client)
+  const trace = await askGrpc({ host, port, securePort, cert: tls.cert }, client)
   close()
   return trace
 }
 
 const HOOK_MILLIS = 60_000
 
-describe.skipIf(!needTool('openssl'))('a client and a server of @grpc/grpc-js on two hosts of ours', () => {
+describe('a client and a server of @grpc/grpc-js on two hosts of ours', () => {
   let node: Trace = {}
   let ours: Trace = {}
   beforeAll(async () => {
-    const tls = certificateOf([`DNS:${OFFICE_NAME}`])
+    const tls = makeSelfSigned({ name: OFFICE_NAME })
     node = await run('127.0.0.1', tls)
     ours = await withLinkedHosts((client, server) => run(SERVER, tls, client, server))
   }, HOOK_MILLIS)

@@ -14,7 +14,7 @@ export interface GrpcPlace {
   readonly port: number
   readonly securePort: number
   /** PEM: the server's. */
-  readonly certificate: string
+  readonly cert: string
 }
 
 export interface GrpcServer {
@@ -58,13 +58,13 @@ export interface GrpcSettings {
   readonly host: string
   /** PEM, both. */
   readonly key: string
-  readonly certificate: string
+  readonly cert: string
 }
 
-export async function serveGrpc({ host, key, certificate }: GrpcSettings, net?: AnyNet): Promise<GrpcServer> {
+export async function serveGrpc({ host, key, cert }: GrpcSettings, net?: AnyNet): Promise<GrpcServer> {
   const server = new grpc.Server()
   server.addService(Office.service, office())
-  const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(certificate) }
+  const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(cert) }
   const insecure = grpc.ServerCredentials.createInsecure()
   const secure = grpc.ServerCredentials.createSsl(null, [pair])
   const listening: system.Server[] = []
@@ -143,7 +143,7 @@ export async function askGrpc(place: GrpcPlace, net?: AnyNet): Promise<Trace> {
     open(at, grpc.credentials.createInsecure(), options, detour)
   const { host, port, securePort } = place
   const secure = (): OfficeClient =>
-    open({ host, port: securePort }, grpc.credentials.createSsl(Buffer.from(place.certificate)), {}, detour)
+    open({ host, port: securePort }, grpc.credentials.createSsl(Buffer.from(place.cert)), {}, detour)
   const trace = await traceOf({
     unary: () => using(clear(), unary),
     failing: () => using(clear(), (client) => failureOfCall(client, { text: 'fail' })),

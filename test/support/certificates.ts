@@ -98,6 +98,13 @@ function certify(subject: Subject, publicKey: KeyObject, signer: Signer, isAutho
 
 const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }) as string
 
+/** One that nobody else vouches for: who trusts its `cert` trusts that server alone. */
+export function makeSelfSigned(subject: Subject): Certified {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const signer = { name: subject.name, key: privateKey }
+  return { cert: certify(subject, publicKey, signer, false), key: pemOf(privateKey) }
+}
+
 /** One that signed itself. */
 export function makeAuthority(name: string): Authority {
   const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { certificateOf } from './certificate.ts'
+import { makeSelfSigned } from './certificates.ts'
 import type { Namespace } from './namespace.ts'
 import { runTool } from './tools.ts'
 
@@ -64,10 +64,10 @@ export async function startPostgres(namespace: Namespace, addresses: readonly st
   const folder = mkdtempSync(join(tmpdir(), 'hourglass-postgres-'))
   const data = join(folder, 'data')
   const { uid, gid } = userOf('postgres')
-  const pair = certificateOf(addresses.map((address) => `IP:${address}`))
+  const pair = makeSelfSigned({ name: 'server', for: addresses })
   const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.crt')]
   writeFileSync(key, pair.key, { mode: 0o600 })
-  writeFileSync(certificate, pair.certificate)
+  writeFileSync(certificate, pair.cert)
   for (const path of [folder, key, certificate]) chownSync(path, uid, gid)
   const options = '--auth=trust --username=postgres --no-sync --no-instructions --locale=C --encoding=UTF8'.split(' ')
   await namespace.must([...AS_POSTGRES, `${programs}/initdb`, `--pgdata=${data}`, ...options])
@@ -79,7 +79,7 @@ export async function startPostgres(namespace: Namespace, addresses: readonly st
   await running.printed(/database system is ready to accept connections/)
   return {
     port: POSTGRES_PORT,
-    certificate: pair.certificate,
+    certificate: pair.cert,
     stop: async () => {
       // The fast shutdown: it waits for nobody.
       running.child.kill('SIGINT')
