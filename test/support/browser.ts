@@ -56,6 +56,14 @@ interface Waiting {
   readonly reject: (reason: Error) => void
 }
 
+async function patiently(holds: () => Promise<boolean>, what: () => Promise<string>): Promise<void> {
+  const patience = Date.now() + ANSWER_MILLIS
+  while (!(await holds())) {
+    if (Date.now() > patience) throw new Error(`chromium: not within ${ANSWER_MILLIS} ms: ${await what()}`)
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS))
+  }
+}
+
 export class Browser {
   private readonly child: ChildProcess
   private readonly folder: string
@@ -63,6 +71,8 @@ export class Browser {
   private session = ''
   private calls = 0
   private complaint = ''
+  /** The document that was loaded last, by the number of its loader. */
+  private loaded = ''
   /** Every address that the page asked for. */
   readonly asked: string[] = []
   /** What the browser refused the page, and what went wrong in its script. */
@@ -74,6 +84,7 @@ export class Browser {
     const attached = await browser.call('Target.attachToTarget', { targetId, flatten: true })
     browser.session = (attached as { sessionId: string }).sessionId
     for (const domain of ['Page', 'Network', 'Log', 'Runtime', 'Accessibility']) await browser.call(`${domain}.enable`)
+    await browser.call('Page.setLifecycleEventsEnabled', { enabled: true })
     return browser
   }
 
@@ -125,6 +136,9 @@ export class Browser {
   private hearEvent(method: string, params: unknown): void {
     if (method === 'Network.requestWillBeSent') {
       this.asked.push((params as { request: { url: string } }).request.url)
+    } else if (method === 'Page.lifecycleEvent') {
+      const { name, loaderId } = params as { name: string; loaderId: string }
+      if (name === 'load') this.loaded = loaderId
     } else if (method === 'Log.entryAdded') {
       this.troubles.push((params as { entry: { text: string } }).entry.text)
     } else if (method === 'Runtime.exceptionThrown') {
@@ -172,9 +186,16 @@ export class Browser {
 
   /** Loads the page to its end. Throws where that fails. */
   async go(url: string): Promise<void> {
-    const { errorText } = (await this.call('Page.navigate', { url })) as { errorText?: string }
+    const { errorText, loaderId } = (await this.call('Page.navigate', { url })) as {
+      errorText?: string
+      loaderId: string
+    }
     if (errorText !== undefined) throw new Error(`chromium: ${url}: ${errorText}`)
-    await this.until(`location.href === ${JSON.stringify(url)} && document.readyState === 'complete'`)
+    // Until the new document is there, questions are answered by the one before, which may have the same address.
+    await patiently(
+      async () => this.loaded === loaderId,
+      async () => `${url} to be loaded`,
+    )
   }
 
   /** The value of an expression of JavaScript in the page. */
@@ -190,15 +211,10 @@ export class Browser {
 
   /** Waits until the expression is true. */
   async until(expression: string): Promise<void> {
-    const patience = Date.now() + ANSWER_MILLIS
-    while (!(await this.value<boolean>(expression))) {
-      if (Date.now() > patience) {
-        throw new Error(
-          `chromium: not within ${ANSWER_MILLIS} ms: ${expression}\n${await this.value('document.body.innerText')}`,
-        )
-      }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS))
-    }
+    await patiently(
+      () => this.value<boolean>(expression),
+      async () => `${expression}\n${await this.value('document.body.innerText')}`,
+    )
   }
 
   /** Where the elements are that the expression names, on the whole page. */
