@@ -194,6 +194,21 @@ describe('/state.json', () => {
     }
   })
 
+  it('answers pipelined requests in order, each with what is when its turn comes (RFC 9112 §9.3.2)', async () => {
+    await open()
+    const socket = await connectSocket()
+    const get = 'GET /state.json HTTP/1.1\r\nHost: x\r\n'
+    socket.write(`${`${get}\r\n`.repeat(20)}${get}Connection: close\r\n\r\n`)
+    const states = [...(await heard(socket)).matchAll(/^\{.*\}$/gm)].map(([text]) => JSON.parse(text) as LiveState)
+    expect(states).toHaveLength(21)
+    // What was answered already waits to be acknowledged, or was sent.
+    const given = states.map(({ connections, counters }) => {
+      const own = connections.rows.find(({ localPort }) => localPort === PORT)
+      return own!.sendQueue + counters.TcpOutSegs!
+    })
+    expect(new Set(given).size).toBeGreaterThan(10)
+  })
+
   it.each(['/', '/state.json'])('answers HEAD with the head of %s alone (RFC 9110 §9.3.2)', async (path) => {
     await open()
     const { status, headers, text } = await ask(path, 'HEAD')
@@ -269,10 +284,19 @@ describe('what the server of the page refuses', () => {
     const remoteAddress = IpAddress.from(LOCAL)
     const options = { receiveBytes: 16_384 }
     const socket = await TcpSocket.connect(host.stack, { remoteAddress, remotePort: PORT, options })
-    await socket.write(new TextEncoder().encode('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100)))
+    await socket.write(new TextEncoder().encode('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(60)))
     expect((await ask('/')).status).toBe(200)
     await untilServed(0)
     socket.abort()
+  })
+
+  it('a client that pipelines without end is closed, instead of an answer to each being kept', async () => {
+    await open()
+    const socket = await connectSocket()
+    socket.write('GET /state.json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_000))
+    const answers = (await heard(socket)).match(/^HTTP\/1\.1 200 /gm) ?? []
+    expect(answers.length).toBeLessThan(100)
+    expect((await ask('/')).status).toBe(200)
   })
 
   it('more clients than the limit are closed before they asked, and the others are served on', async () => {

@@ -4,6 +4,7 @@
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { EnvironmentError } from '../../errors.ts'
 import type { Stack } from '../../stack.ts'
 import { codeOf } from '../control/control-directory.ts'
@@ -36,6 +37,8 @@ const LIMITS: StatusLimits = {
   checkMillis: 1_000,
 }
 const HEAD_BYTES = 8_192
+/** Requests of one client that wait for their answers, which a browser keeps at one. */
+const WAITING_REQUESTS = 64
 
 const HEADERS = {
   'Cache-Control': 'no-store',
@@ -74,11 +77,7 @@ export class StatusServer {
         keepAliveTimeout: limits.keepMillis,
         maxHeaderSize: HEAD_BYTES,
       },
-      (request, response) => {
-        // What comes with a request is thrown away, but first: left unread, it would make the end a reset (RFC 2525
-        // §2.17), in which the answer may be lost.
-        request.resume().once('end', () => respond(host, request, response))
-      },
+      answerInTurn(host),
     )
     server.maxConnections = limits.clients
     server.setTimeout(limits.silentMillis)
@@ -101,6 +100,36 @@ export class StatusServer {
   /** Takes no more connections. Those that there are end with the host. */
   close(): void {
     this.server.close()
+  }
+}
+
+/**
+ * Answers each client's requests one after another: an answer is made when the one before it has left. Node takes whatever
+ * was pipelined at once (RFC 9112 §9.3.2), and answers that nobody reads would fill the memory.
+ */
+function answerInTurn(host: StatusHost): (request: IncomingMessage, response: ServerResponse) => void {
+  const waiting = new WeakMap<Socket, (() => void)[]>()
+  return (request, response) => {
+    const { socket } = request
+    const turns = waiting.get(socket) ?? []
+    waiting.set(socket, turns)
+    if (turns.length >= WAITING_REQUESTS) {
+      socket.destroy()
+      return
+    }
+    response.once('finish', () => {
+      turns.shift()
+      turns[0]?.()
+    })
+    // What comes with a request is thrown away, but first: left unread, it would make the end a reset (RFC 2525
+    // §2.17), in which the answer may be lost.
+    request.resume()
+    const begin = (): void => {
+      if (request.readableEnded) respond(host, request, response)
+      else request.once('end', () => respond(host, request, response))
+    }
+    turns.push(begin)
+    if (turns.length === 1) begin()
   }
 }
 
