@@ -299,17 +299,31 @@ describe('what the server of the page refuses', () => {
     expect((await ask('/')).status).toBe(200)
   })
 
-  it('more clients than the limit are closed before they asked, and the others are served on', async () => {
+  it('clients beyond the limit take the places of those that came first and ask nothing', async () => {
     await open({ clients: 3 })
     const held = [await connectSocket(), await connectSocket(), await connectSocket()]
-    const extra = await connectSocket()
-    expect(await heard(extra)).toBe('')
-    held[0]!.destroy()
-    await once(held[0]!, 'close')
-    await untilServed(2)
-    held[1]!.write('HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
-    expect(await heard(held[1]!)).toMatch(/^HTTP\/1\.1 200 /)
-    held[2]!.destroy()
+    held[1]!.write('GET / HTTP/1.1\r\nX-Slow: ')
+    const ends = held.map(heard)
+    expect((await ask('/')).status).toBe(200)
+    expect(await ends[0]).toBe('')
+    expect((await ask('/')).status).toBe(200)
+    held[2]!.write('HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    expect(await ends[2]).toMatch(/^HTTP\/1\.1 200 /)
+    held[1]!.destroy()
+  })
+
+  it('a hundred clients that read nothing keep nobody out', async () => {
+    await open({ clients: 4 })
+    const remoteAddress = IpAddress.from(LOCAL)
+    const deaf: TcpSocket[] = []
+    for (let count = 0; count < 100; count++) {
+      const options = { receiveBytes: 4_096 }
+      const socket = await TcpSocket.connect(host.stack, { remoteAddress, remotePort: PORT, options })
+      await socket.write(new TextEncoder().encode('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(60)))
+      deaf.push(socket)
+    }
+    expect((await ask('/')).status).toBe(200)
+    for (const socket of deaf) socket.abort()
   })
 
   it('a port that something on the host has is an error of one sentence', async () => {

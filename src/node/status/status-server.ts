@@ -16,7 +16,7 @@ import { contentOf } from './tables.ts'
 
 /** What clients may cost. */
 export interface StatusLimits {
-  /** At once; who comes then is closed before he asked. */
+  /** At once, at least 1; then one has to go for whoever comes: the oldest of those that wait for no answer. */
   readonly clients: number
   /** How long a client may take for the head of a request, and for the whole of it. */
   readonly headMillis: number
@@ -69,6 +69,7 @@ export class StatusServer {
   /** Listens on both families. Throws EnvironmentError where that cannot be. */
   static async open(host: StatusHost, port: number, wanted: Partial<StatusLimits> = {}): Promise<StatusServer> {
     const limits = { ...LIMITS, ...wanted }
+    const waiting: Waiting = new WeakMap()
     const server = createServer(
       {
         headersTimeout: limits.headMillis,
@@ -77,9 +78,9 @@ export class StatusServer {
         keepAliveTimeout: limits.keepMillis,
         maxHeaderSize: HEAD_BYTES,
       },
-      answerInTurn(host),
+      answerInTurn(host, waiting),
     )
-    server.maxConnections = limits.clients
+    server.on('connection', keepTo(limits.clients, waiting))
     server.setTimeout(limits.silentMillis)
     listenOn(server, host.net, [port])
     try {
@@ -103,12 +104,33 @@ export class StatusServer {
   }
 }
 
+/** The answers that each client waits for, the one under way first. */
+type Waiting = WeakMap<Socket, (() => void)[]>
+
+/** Closes a client for each one above the limit: those who only hold on to their connections keep nobody out. */
+function keepTo(limit: number, waiting: Waiting): (client: Socket) => void {
+  const clients = new Set<Socket>()
+  const isIdle = (client: Socket): boolean => (waiting.get(client)?.length ?? 0) === 0
+  return (client) => {
+    const before = [...clients]
+    clients.add(client)
+    client.once('close', () => clients.delete(client))
+    if (before.length < limit) return
+    // One whose answer takes so long reads it slowly, or not at all.
+    const chosen = before.find(isIdle) ?? before[0]!
+    clients.delete(chosen)
+    chosen.destroy()
+  }
+}
+
 /**
  * Answers each client's requests one after another: an answer is made when the one before it has left. Node takes whatever
  * was pipelined at once (RFC 9112 §9.3.2), and answers that nobody reads would fill the memory.
  */
-function answerInTurn(host: StatusHost): (request: IncomingMessage, response: ServerResponse) => void {
-  const waiting = new WeakMap<Socket, (() => void)[]>()
+function answerInTurn(
+  host: StatusHost,
+  waiting: Waiting,
+): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     const { socket } = request
     const turns = waiting.get(socket) ?? []
