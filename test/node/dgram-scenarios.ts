@@ -316,6 +316,7 @@ const misuse: Scenario = async (dgram, trace) => {
   s.bind(0, '127.0.0.1')
   await once(s, 'listening')
   trace.name(s.address().port, 'S')
+  trace.attempt('more than an int', () => s.setRecvBufferSize(2 ** 31))
   trace.attempt('sizes', () => [s.setSendBufferSize(1), s.getSendBufferSize() > 1, s.setRecvBufferSize(100_000)])
   const bound = calls().filter(([label]) => !label.startsWith('get'))
   for (const [label, call] of bound) trace.attempt(`bound: ${label}`, call)
@@ -329,6 +330,14 @@ const misuse: Scenario = async (dgram, trace) => {
     trace.attempt(`closed: ${label}`, call)
 }
 
+/** IPv4 has no such option. */
+const onlySix: Scenario = async (dgram, trace) => {
+  const s = listen(trace, 's', dgram.createSocket({ type: 'udp4', ipv6Only: true }))
+  s.bind(0, '127.0.0.1')
+  await once(s, 'error').catch(() => {})
+  await closed(s)
+}
+
 const groups: Scenario = async (dgram, trace) => {
   const a = await bound(trace, dgram, 'a')
   const member = listen(trace, 'm', dgram.createSocket({ type: 'udp4', reuseAddr: true }))
@@ -337,6 +346,7 @@ const groups: Scenario = async (dgram, trace) => {
   const { port } = member.address()
   trace.name(port, 'M')
   trace.attempt('no group', () => member.addMembership('10.0.0.1'))
+  trace.attempt('no group of the other family', () => member.addMembership('::1'))
   trace.attempt('nonsense', () => member.addMembership('nonsense'))
   trace.attempt('nonsense interface', () => member.addMembership('239.1.1.1', 'nonsense'))
   trace.attempt('no interface', () => member.addMembership('239.1.1.1', '198.51.100.9'))
@@ -424,6 +434,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'sends that fail, and a lookup of one’s own': sendErrors,
   'misuse in every state': misuse,
   'groups and sources': groups,
+  'IPv6 alone, on IPv4': onlySix,
   'udp6, with IPv4 on the same socket': six,
   'signals and disposal': aborting,
   'the shape of a socket': shape,

@@ -179,6 +179,25 @@ const shape: Scenario = async (dns, trace) => {
   }
 }
 
+/** The module's own functions, for callbacks and promises, ask whom setServers() of either names. */
+const ownServers: Scenario = async (dns, trace, server) => {
+  const before = dns.getServers()
+  try {
+    dns.setServers([server])
+    trace.note('resolve', await call(dns, 'resolve', 'real.test', 'MX'))
+    trace.note('promise of resolve', [
+      await dns.promises.resolve('real.test'),
+      await dns.promises.resolveMx('real.test'),
+    ])
+    trace.note('promise of a type', await dns.promises.resolve('real.test', 'MX'))
+    dns.promises.setServers([server])
+    trace.note('promise again', await dns.promises.resolve('real.test', 'TXT'))
+    trace.note('resolve again', await call(dns, 'resolve', 'real.test', 'TXT'))
+  } finally {
+    dns.setServers(before)
+  }
+}
+
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'records of every type': records,
   'failures of every kind': failures,
@@ -186,6 +205,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   promises: promised,
   'lookups without a question': lookups,
   'servers and local addresses': servers,
+  'servers of the module itself': ownServers,
   misuse: misuse,
   'the shape of the module': shape,
 }

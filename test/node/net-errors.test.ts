@@ -38,6 +38,10 @@ const CONNECTS: readonly [string, object][] = [
   ],
   ['port 0, where nobody can listen', { port: 0, host: '127.0.0.1' }],
   ['a local address that is not ours', { port: 1, host: '127.0.0.1', localAddress: '10.99.9.9' }],
+  ['a local address of the other family', { port: 1, host: '127.0.0.1', localAddress: '::1' }],
+  ['a local port beyond 65,535', { port: 1, host: '127.0.0.1', localPort: 70_000 }],
+  ['a local port that is half a number', { port: 1, host: '127.0.0.1', localPort: 1.5 }],
+  ['no block list, in as many words', { port: 1, host: '127.0.0.1', blockList: null }],
   [
     'every address of a name',
     {
@@ -101,6 +105,7 @@ const MISUSES: readonly [string, (net: AnyNet) => unknown][] = [
   ['connect() to nowhere', (net) => net.connect({} as never)],
   ['connect() without arguments', (net) => new net.Socket().connect(...([] as unknown as [number]))],
   ['a host name as local address', (net) => net.connect({ port: 1, localAddress: 'foo' })],
+  ['an object as local address', (net) => net.connect({ port: 1, localAddress: { at: 1 } as never })],
   ['a local port that is text', (net) => net.connect({ port: 1, host: '127.0.0.1', localPort: '5' as never })],
   ['a lookup that is no function', (net) => net.connect({ port: 1, lookup: 'x' as never })],
   ['autoSelectFamily that is no boolean', (net) => net.connect({ port: 1, autoSelectFamily: 1 as never })],

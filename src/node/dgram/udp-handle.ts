@@ -26,6 +26,8 @@ export interface BindFlags {
 
 /** net.core.rmem_max and wmem_max; what is set is doubled, as the kernel charges its own overhead to it. */
 const MAX_BUFFER = 212_992
+/** setsockopt(2) takes an int. */
+const MAX_INT32 = 0x7fff_ffff
 const LEAST_RECEIVE_BUFFER = 2_304
 const LEAST_SEND_BUFFER = 4_608
 
@@ -55,7 +57,7 @@ export class UdpHandle {
 
   bind(text: string, port: number, flags: BindFlags): string | null {
     const parsed = this.parse(text)
-    if (parsed === null || this.udp !== null) return 'EINVAL'
+    if (parsed === null || this.udp !== null || (flags.v6Only && this.family === 4)) return 'EINVAL'
     const { address, interfaceIndex } = parsed
     return this.open({
       address,
@@ -171,6 +173,7 @@ export class UdpHandle {
 
   /** The size now; with a `size` above 0 it is set first. A string is the code of the error. */
   bufferSize(size: number, isReceive: boolean): number | string {
+    if (size > MAX_INT32) return 'EINVAL'
     if (this.udp === null) return 'EBADF'
     if (size === 0) return isReceive ? this.receiveBuffer : this.sendBuffer
     const least = isReceive ? LEAST_RECEIVE_BUFFER : LEAST_SEND_BUFFER

@@ -218,8 +218,8 @@ export function makeResolvers(parts: ResolverParts): { Resolver: ResolverClass; 
     of.names('getHostByAddr', name, settle)
   define(Resolver, 'reverse', 'getHostByAddr', withCallback('getHostByAddr', back))
   define(Promising, 'reverse', 'getHostByAddr', withPromise(back))
-  define(Resolver, 'resolve', 'resolve', resolveWithCallback, 3)
-  define(Promising, 'resolve', 'resolve', resolveWithPromise)
+  define(Resolver, 'resolve', 'resolve', resolveWithCallback(Resolver), 3)
+  define(Promising, 'resolve', 'resolve', resolveWithPromise(Promising))
   return { Resolver, PromisesResolver: Promising }
 }
 
@@ -231,22 +231,28 @@ function define(target: ResolverClass, method: string, name: string, call: Metho
   Reflect.set(target.prototype, method, call)
 }
 
-const methodOf = (rrtype: unknown): string | undefined => QUERIES.find(([, type]) => type === rrtype)?.[0]
+/** Of the class itself: dns.setServers() binds the methods of both to a resolver of one. Undefined: there is no such type. */
+function methodOf(of: ResolverClass, rrtype: unknown): Method | undefined {
+  const name = QUERIES.find(([, type]) => type === rrtype)?.[0]
+  return name === undefined ? undefined : (Reflect.get(of.prototype, name) as Method)
+}
 
 /** (name[, rrtype], callback). */
-function resolveWithCallback(this: ResolverBase, ...given: unknown[]): unknown {
-  const [name, rrtype, last] = given
-  const isShort = typeof rrtype === 'function'
-  if (!isShort && typeof rrtype !== 'string') throw errors.invalidArgType('rrtype', 'of type string', rrtype)
-  const method = methodOf(isShort ? 'A' : rrtype)
-  if (method === undefined) throw errors.invalidArgValue('rrtype', rrtype)
-  return Reflect.apply(Reflect.get(this, method) as Method, this, [name, isShort ? rrtype : last])
-}
+const resolveWithCallback = (of: ResolverClass): Method =>
+  function (...given) {
+    const [name, rrtype, last] = given
+    const isShort = typeof rrtype === 'function'
+    if (!isShort && typeof rrtype !== 'string') throw errors.invalidArgType('rrtype', 'of type string', rrtype)
+    const method = methodOf(of, isShort ? 'A' : rrtype)
+    if (method === undefined) throw errors.invalidArgValue('rrtype', rrtype)
+    return Reflect.apply(method, this, [name, isShort ? rrtype : last])
+  }
 
 /** (name[, rrtype]), gives a promise. */
-function resolveWithPromise(this: ResolverBase, name: unknown, rrtype?: unknown): unknown {
-  if (rrtype !== undefined) errors.validateString(rrtype, 'rrtype')
-  const method = methodOf(rrtype ?? 'A')
-  if (method === undefined) throw errors.invalidArgValue('rrtype', rrtype)
-  return Reflect.apply(Reflect.get(this, method) as Method, this, [name])
-}
+const resolveWithPromise = (of: ResolverClass): Method =>
+  function (name, rrtype) {
+    if (rrtype !== undefined) errors.validateString(rrtype, 'rrtype')
+    const method = methodOf(of, rrtype ?? 'A')
+    if (method === undefined) throw errors.invalidArgValue('rrtype', rrtype)
+    return Reflect.apply(method, this, [name])
+  }

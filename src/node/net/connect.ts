@@ -51,6 +51,8 @@ interface Found {
 
 const LONGEST = 2 ** 31 - 1
 const SHORTEST_ATTEMPT = 10
+/** The system looks at no more bits of a local port; one that is not what was asked for counts as taken. */
+const MOST_PORT = 0xffff
 
 /** Socket.connect. Throws for arguments that nobody can connect to; all else becomes an 'error' event. */
 export function connectSocket(socket: SocketParts, args: readonly unknown[]): void {
@@ -203,8 +205,9 @@ function usableOf(socket: SocketParts, found: readonly Found[], host: string): F
 
 /** Binds where the program wants it; a code of errno(3), or null. */
 function bindFor(handle: TcpHandle, { family, localPort }: Attempt, localAddress: string): string | null {
-  const code = handle.bind(localAddress, localPort ?? 0, family)
-  if (code !== null || !localPort) return code
+  if (isIP(localAddress) !== family) return 'EINVAL'
+  const code = handle.bind(localAddress, (localPort ?? 0) & MOST_PORT, family)
+  if (code !== null || !localPort || localPort < 0) return code
   return handle.getsockname()?.port === localPort ? null : 'EADDRINUSE'
 }
 

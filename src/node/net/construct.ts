@@ -74,7 +74,7 @@ function checkOptions(options: SocketOptions): void {
     validateNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
     options.keepAliveInitialDelay = Math.max(0, options.keepAliveInitialDelay)
   }
-  if (options.blockList !== undefined && !(options.blockList instanceof BlockList)) {
+  if (options.blockList && !(options.blockList instanceof BlockList)) {
     throw invalidArgType('options.blockList', 'an instance of net.BlockList', options.blockList)
   }
 }

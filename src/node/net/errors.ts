@@ -1,5 +1,6 @@
 // The errors of node:net with a text of their own; those that it shares with dgram and dns are in ../node-errors.ts.
 
+import { format } from 'node:util'
 import { codedError } from '../node-errors.ts'
 
 type ErrorClass = new (message: string) => Error
@@ -23,7 +24,7 @@ export const nowhereError = (): Error =>
   codedError(TypeError, 'ERR_MISSING_ARGS', 'The "options" or "port" or "path" argument must be specified')
 
 export const badAddressError = (address: unknown): Error =>
-  codedError(TypeError, 'ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${String(address)}`)
+  codedError(TypeError, 'ERR_INVALID_IP_ADDRESS', format('Invalid IP address: %s', address))
 
 export const badFamilyError = (family: unknown, host: unknown, port: unknown): Error =>
   Object.assign(

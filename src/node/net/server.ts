@@ -308,7 +308,7 @@ export function constructServer(server: NetServer, net: ServerContext, given: un
     validateNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
   }
   if (options.highWaterMark !== undefined) validateNumber(options.highWaterMark, 'options.highWaterMark')
-  if (options.blockList !== undefined && !(options.blockList instanceof BlockList)) {
+  if (options.blockList && !(options.blockList instanceof BlockList)) {
     throw invalidArgType('options.blockList', 'an instance of net.BlockList', options.blockList)
   }
   const { keepAliveInitialDelay: delay, highWaterMark = -1 } = options
