@@ -125,7 +125,7 @@ function keepTo(limit: number, waiting: Waiting): (client: Socket) => void {
 
 /**
  * Answers each client's requests one after another: an answer is made when the one before it has left. Node takes whatever
- * was pipelined at once (RFC 9112 §9.3.2), and answers that nobody reads would fill the memory.
+ * was pipelined at once, and answers that nobody reads would fill the memory.
  */
 function answerInTurn(
   host: StatusHost,
