@@ -18,6 +18,7 @@ import type { Stack } from '../../src/stack.ts'
 import { millis, seconds } from '../../src/time.ts'
 import { IpAddress } from '../../src/wire/address.ts'
 import { command } from '../support/hourglass.ts'
+import { localHost } from '../support/net-host.ts'
 import { inWorld } from '../support/peer.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hourglass-control-'))
@@ -145,6 +146,22 @@ describe('a control socket', () => {
       await Promise.all(silent.map((client) => once(client, 'close')))
       await expect.poll(() => askAll(path, { show: 'interfaces' }).catch(() => [])).toHaveLength(2)
     }))
+
+  it('lets a client go that asks a letter at a time, and answers others in its place', async () => {
+    const path = join(folder, 'slow.sock')
+    const { stack, close } = localHost()
+    const control = await ControlSocket.open(stack, path, 100)
+    const slow = Array.from({ length: 16 }, () => connect(path))
+    const drip = setInterval(() => {
+      for (const client of slow) client.write(' ', () => {})
+    }, 20)
+    for (const client of slow) client.on('error', () => {}).resume()
+    await Promise.all(slow.map((client) => once(client, 'close')))
+    clearInterval(drip)
+    expect(await askAll(path, { show: 'interfaces' })).toHaveLength(1)
+    control.close()
+    close()
+  })
 
   it('says that a path cannot be used, and how to mend it', () =>
     inScene(async (path, host) => {

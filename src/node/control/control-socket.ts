@@ -14,7 +14,7 @@ import { type ControlEnd, type ControlRequest, parseRequest } from './request.ts
 
 /** A request is one short line. */
 const REQUEST_BYTES = 1_024
-/** How long a client may take to ask, and to read on. */
+/** How long a client may take to ask, in all, and how long it may be silent in the midst of an answer. */
 const CLIENT_MILLIS = 5_000
 const CLIENTS = 16
 /** Neither group nor others. */
@@ -29,19 +29,19 @@ export class ControlSocket {
   private readonly clients = new Set<Socket>()
 
   /** Default path: by the process, in controlDirectory(). Throws UsageError, EnvironmentError. */
-  static async open(stack: Stack, path?: string): Promise<ControlSocket> {
+  static async open(stack: Stack, path?: string, clientMillis = CLIENT_MILLIS): Promise<ControlSocket> {
     if (path !== undefined) checkPath(path)
     else makeControlDirectory()
-    const control = new ControlSocket(stack, path ?? controlPath(process.pid))
+    const control = new ControlSocket(stack, path ?? controlPath(process.pid), clientMillis)
     // What an earlier process of our number left behind.
     if (path === undefined || (await isLeftOver(path))) rmSync(control.path, { force: true })
     await control.listen()
     return control
   }
 
-  private constructor(stack: Stack, path: string) {
+  private constructor(stack: Stack, path: string, clientMillis: number) {
     this.path = path
-    this.server = createServer((client) => this.serve(stack, client))
+    this.server = createServer((client) => this.serve(stack, client, clientMillis))
     this.server.maxConnections = CLIENTS
     this.server.unref()
   }
@@ -62,18 +62,24 @@ export class ControlSocket {
     }
   }
 
-  private serve(stack: Stack, client: Socket): void {
+  private serve(stack: Stack, client: Socket, clientMillis: number): void {
     this.clients.add(client)
     client.unref()
-    client.setTimeout(CLIENT_MILLIS, () => client.destroy())
+    client.setTimeout(clientMillis, () => client.destroy())
+    // One that asks a letter at a time is never silent.
+    const patience = setTimeout(() => client.destroy(), clientMillis).unref()
     client.on('error', () => client.destroy())
-    client.on('close', () => this.clients.delete(client))
+    client.on('close', () => {
+      clearTimeout(patience)
+      this.clients.delete(client)
+    })
     client.setEncoding('utf8')
     let asked = ''
     const hear = (text: string): void => {
       asked += text
       const end = asked.indexOf('\n')
       if (end < 0 && asked.length <= REQUEST_BYTES) return
+      clearTimeout(patience)
       client.off('data', hear)
       client.resume()
       const line = end < 0 ? asked : asked.slice(0, end)
