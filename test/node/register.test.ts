@@ -96,6 +96,30 @@ describe('a program under register ends when Node would end it', () => {
   })
 })
 
+describe('beforeExit of a program under register', () => {
+  it.concurrent('is told once, when the peers have all, and its listeners may still use the network', async () => {
+    const text = `import net from 'node:net'
+const AT = process.env.AT
+const serve = (left) => {
+  const server = net.createServer((socket) => socket.end('x'.repeat(500_000)))
+  server.listen(0, AT, () => {
+    net.connect(server.address().port, AT).on('close', () => server.close()).resume()
+  })
+  process.once('beforeExit', async () => {
+    console.log('before', left)
+    await undefined
+    if (left > 0) serve(left - 1)
+  })
+}
+serve(2)
+process.on('exit', (code) => console.log('exit', code))`
+    const path = file('before-exit.mjs', text)
+    const [theirs, ours] = await Promise.all([node([path], { AT: '127.0.0.1' }), registered([path])])
+    expect(ours).toEqual(theirs)
+    expect(theirs).toEqual({ code: 0, stdout: 'before 2\nbefore 1\nbefore 0\nexit 0\n', stderr: '' })
+  })
+})
+
 describe('what stays the system’s under register', () => {
   /** A server of the system's that says so. */
   async function systemServer(path?: string): Promise<{ server: net.Server; port: string }> {
@@ -132,6 +156,25 @@ else {
     const { stdout, stderr } = await registered([path], { environment: { PORT: port, ...REGISTERED } })
     server.close()
     expect([stdout, stderr]).toEqual(['ECONNREFUSED,the system,the system,the system\n', ''])
+  })
+
+  it.concurrent('the servers of cluster workers, for whom the first process listens', async () => {
+    const path = file(
+      'cluster.cjs',
+      `${ASK}
+const cluster = require('node:cluster')
+if (cluster.isPrimary) {
+  const worker = cluster.fork().on('message', (text) => {
+    console.log(text)
+    worker.disconnect()
+  })
+} else {
+  const server = require('node:net').createServer((socket) => socket.end('a worker'))
+  server.listen(0, '127.0.0.1', async () => process.send(await ask(server.address().port, '127.0.0.1')))
+}`,
+    )
+    const seen = await registered([path])
+    expect(seen).toEqual({ code: 0, stdout: 'a worker\n', stderr: '' })
   })
 
   it.concurrent('Unix sockets, pipes, and the destinations that the settings except', async () => {

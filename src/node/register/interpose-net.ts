@@ -2,6 +2,7 @@
 // Server.prototype.listen. Whoever calls them, http and fetch too, gets a socket of ours inside the one it has; and as
 // no constructor changes, pipes and terminals stay what they are.
 
+import cluster from 'node:cluster'
 import { EventEmitter } from 'node:events'
 import { Server, Socket } from 'node:net'
 import { asNormalized } from '../net/arguments.ts'
@@ -28,7 +29,8 @@ export function interposeNet(net: Net, isOurs: IsOurs): void {
   Server.prototype.listen = function listen(this: Server, ...args: unknown[]): Server {
     const [options] = asNormalized(args)
     const isPlain = args.length === 0 || typeof args[0] === 'function' || isTcp(options)
-    if (!isPlain || !isOurs(options.host as string | undefined)) return systemListen.apply(this, args)
+    if (!isPlain || !isOurs(options.host as string | undefined) || isOfWorkers(this))
+      return systemListen.apply(this, args)
     return listenOn(this, net, args)
   } as typeof Server.prototype.listen
 }
@@ -38,6 +40,16 @@ function isTcp(options: Readonly<Record<string, unknown>>): boolean {
   if (options.path !== undefined && options.path !== null) return false
   const { fd, handle, _handle } = options
   return !(typeof fd === 'number' && fd >= 0) && !isObject(handle) && !isObject(_handle)
+}
+
+/**
+ * A server by which the cluster module listens for its workers: like all children they stay the system's. Node takes the
+ * handle away from it, and has made it with a listener that fails.
+ */
+function isOfWorkers(server: Server): boolean {
+  if (!cluster.isPrimary || Object.keys(cluster.workers ?? {}).length === 0) return false
+  const [first] = server.listeners('connection')
+  return first?.name === 'fail'
 }
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
