@@ -89,8 +89,8 @@ export class Stack implements Machine {
   readonly udp: Udp
   readonly tcp: Tcp
   readonly loopback: Interface
-  /** Set by the driver: a socket made work that poll() should do soon. */
-  onWork: (() => void) | null = null
+  /** Set by the driver: a socket made work that poll() should do soon. `mayWait`: it may be done with that of sockets whose turn is to come. */
+  onWork: ((mayWait?: boolean) => void) | null = null
   private readonly context: IpContext
   private readonly arp: Arp
   private readonly ndp: Ndp

@@ -4,13 +4,15 @@
 //   turn --there was work--> setImmediate --> turn        (so timers and other I/O get theirs between two batches)
 //   turn --nothing--> turn again until spinMicros have passed since there was something, then arm all and sleep;
 //                     at once where there is no device
+//   wake, the application did something --> flush: poll the machine when the turn of the application is over, or when
+//                     those of other sockets are, which wait already, but not for longer than HOLD_MICROS
 //
 // Nothing here holds the process open but one handle, which ref() and unref() switch. One real timer stands for all
 // deadlines of the machine.
 
 import type { EdgeDevice } from '../link/edge-device.ts'
 import { type Machine, type Micros, NEVER } from '../time.ts'
-import { Batch } from './batch.ts'
+import { Batch, type OutputHolder } from './batch.ts'
 import type { AdvancingClock } from './clock.ts'
 
 export interface DriverOptions {
@@ -30,6 +32,8 @@ const DEFAULT_SPIN_MICROS = 50
 const MICROS_PER_MILLI = 1_000
 /** Of that time, how long one turn looks before other work gets its turn: a round of the event loop costs ten empty reads. */
 const LOOK_MICROS = 10
+/** How long output waits for that of other sockets, whose turns are to come: long enough for some ten requests of HTTP. */
+const HOLD_MICROS = 250
 /** The longest wait that setTimeout takes. */
 const LONGEST_MILLIS = 0x7fff_ffff
 
@@ -47,7 +51,7 @@ export interface DriverInfo {
   readonly failures: number
 }
 
-export class Driver {
+export class Driver implements OutputHolder {
   private readonly machine: Machine
   private readonly clock: AdvancingClock
   private readonly devices: EdgeDevice[] = []
@@ -59,7 +63,9 @@ export class Driver {
   private timer: NodeJS.Timeout | null = null
   private timerAt: Micros = NEVER
   private lastWorkAt = 0
+  private polledAt = 0
   private flushing = false
+  private holding = false
   private closed = false
   private readonly counts = {
     turns: 0,
@@ -119,12 +125,26 @@ export class Driver {
     device.onFailure = null
   }
 
-  /** The application did something: the machine may owe output or have a new deadline. Called as often as one likes; it costs one poll per turn of the loop. */
-  wake(): void {
+  /**
+   * The application did something: the machine may owe output or have a new deadline. Called as often as one likes; it
+   * costs one poll per turn of the loop, at most. `mayWait`: it is output that may leave with that of other sockets.
+   */
+  wake(mayWait = false): void {
     if (this.flushing || this.closed) return
+    if (mayWait && Batch.waiting > 0) {
+      this.hold()
+      return
+    }
     this.flushing = true
     this.counts.wakes++
     queueMicrotask(this.onFlush)
+  }
+
+  turnEnded(isLast: boolean): boolean {
+    if (!this.holding) return true
+    if (!isLast && this.clock.advance() - this.polledAt < HOLD_MICROS) return false
+    this.flush()
+    return true
   }
 
   /** Keep the process alive, as at the beginning. */
@@ -181,7 +201,7 @@ export class Driver {
         now = this.clock.advance()
     }
     this.counts.frames += frames
-    this.machine.poll(now)
+    this.poll(now)
     if (frames > 0 || this.machine.deadline() <= now) this.lastWorkAt = now
     else this.counts.spins++
     return now
@@ -203,10 +223,25 @@ export class Driver {
     this.flushing = false
     if (this.closed) return
     const now = this.clock.advance()
-    this.machine.poll(now)
+    this.poll(now)
     this.lastWorkAt = now
     if (this.devices.length > 0) this.schedule()
     else this.goOn(now)
+  }
+
+  private hold(): void {
+    if (this.holding) return
+    this.holding = true
+    this.counts.wakes++
+    Batch.hold(this)
+    // Should those turns never come, this one does.
+    this.schedule()
+  }
+
+  private poll(now: Micros): void {
+    this.polledAt = now
+    this.holding = false
+    this.machine.poll(now)
   }
 
   /** Whether what happened lately makes more from the devices likely. */

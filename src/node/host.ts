@@ -94,7 +94,7 @@ export class Host {
       clock: this.clock,
       onFailure: (_device, error) => this.tellFailure(error),
     })
-    this.stack.onWork = () => this.driver.wake()
+    this.stack.onWork = (mayWait) => this.driver.wake(mayWait)
   }
 
   /** A device broke, or the capture could not be written; told once each, also what happened before this was set. The host stays to be closed. */

@@ -17,7 +17,7 @@ const made = new WeakMap<Stack, NodeHost>()
 export function nodeHost(stack: Stack): NodeHost {
   const known = made.get(stack)
   if (known !== undefined) return known
-  const timers = new HostTimers(() => stack.onWork?.())
+  const timers = new HostTimers(() => stack.onWork?.(true))
   stack.attach(timers)
   const host = { stack, keepAlive: new KeepAlive(), timers }
   made.set(stack, host)

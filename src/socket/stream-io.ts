@@ -6,11 +6,15 @@ import type { Connection } from '../tcp/connection.ts'
 import { retryLater, writeRoom } from '../tcp/open.ts'
 import { programRead } from '../tcp/window.ts'
 
+/** Whether its packets go to another host. Both ends of one to ourselves hear of each other in the order of what was done. */
+export const leavesHost = (stack: Stack, connection: Connection): boolean =>
+  connection.way.interfaceIndex !== stack.loopback.index
+
 /** Copies what has arrived to `target`, and returns how many bytes that were. The peer hears of it where it may wait for that. */
 export function takeBytes(stack: Stack, connection: Connection, target: Uint8Array): number {
   const count = connection.receiveQueue.read(target, 0, target.length)
   if (count === 0) return 0
-  if (programRead(stack.tcp, connection, count, stack.clock.now())) stack.onWork?.()
+  if (programRead(stack.tcp, connection, count, stack.clock.now())) stack.onWork?.(leavesHost(stack, connection))
   return count
 }
 
@@ -21,7 +25,7 @@ export function giveBytes(stack: Stack, connection: Connection, bytes: Uint8Arra
   if (done < count) retryLater(stack.tcp, connection, stack.clock.now())
   if (count > 0) {
     if (done > 0) stack.tcp.owe(connection)
-    stack.onWork?.()
+    stack.onWork?.(leavesHost(stack, connection))
   }
   return done
 }

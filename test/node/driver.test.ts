@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Packet } from '../../src/buf/packet.ts'
 import { NO_OFFLOADS } from '../../src/link/device.ts'
 import type { EdgeDevice } from '../../src/link/edge-device.ts'
+import { Batch } from '../../src/node/batch.ts'
 import { type AdvancingClock, BatchClock } from '../../src/node/clock.ts'
 import { Driver, type DriverOptions } from '../../src/node/driver.ts'
 import { type Machine, type Micros, NEVER } from '../../src/time.ts'
@@ -92,6 +93,8 @@ function fakeTime(): void {
 
 afterEach(() => {
   for (const driver of drivers.splice(0)) driver.close()
+  Batch.waiting = 0
+  Batch.endTurn()
   vi.useRealTimers()
 })
 
@@ -265,5 +268,84 @@ describe('the driver', () => {
     await new Promise((resolve) => setTimeout(resolve, 20))
     expect(performance.now() - started).toBeLessThan(500)
     expect(machine.polls.length).toBeGreaterThan(10)
+  })
+})
+
+describe('output, while other sockets wait for their turn,', () => {
+  /** Each turn of a socket writes, and takes `micros`. Returns after which of the turns there was a poll. */
+  async function pollsAfter(turns: number, micros: number): Promise<number[]> {
+    let instant = 1
+    const clock: AdvancingClock = {
+      now: () => instant as Micros,
+      wall: () => instant as Micros,
+      advance: () => instant as Micros,
+    }
+    const { machine, driver } = drive({ clock })
+    await vi.advanceTimersByTimeAsync(1)
+    const polled: number[] = []
+    Batch.waiting = turns
+    for (let turn = 0; turn < turns; turn++) {
+      machine.polls = []
+      Batch.waiting--
+      instant += micros
+      driver.wake(true)
+      driver.wake(true)
+      await Promise.resolve()
+      Batch.endTurn()
+      expect(machine.polls.length).toBeLessThanOrEqual(1)
+      if (machine.polls.length > 0) polled.push(turn)
+    }
+    return polled
+  }
+
+  it('leaves with theirs, in one poll when the last one is over', async () => {
+    fakeTime()
+    expect(await pollsAfter(10, 20)).toEqual([9])
+  })
+
+  it('waits no longer than a quarter of a millisecond and the turn that is under way', async () => {
+    fakeTime()
+    expect(await pollsAfter(30, 20)).toEqual([12, 25, 29])
+    expect(await pollsAfter(3, 5_000)).toEqual([0, 1, 2])
+  })
+
+  it('leaves when a turn is over that wrote nothing, and is not held twice', async () => {
+    fakeTime()
+    const { machine, driver } = drive()
+    await vi.advanceTimersByTimeAsync(1)
+    machine.polls = []
+    Batch.waiting = 1
+    driver.wake(true)
+    Batch.waiting = 0
+    Batch.endTurn()
+    expect(machine.polls.length).toBe(1)
+    Batch.endTurn()
+    expect(machine.polls.length).toBe(1)
+  })
+
+  it('leaves at once where it is said that it must not wait', async () => {
+    fakeTime()
+    const { machine, driver } = drive()
+    await vi.advanceTimersByTimeAsync(1)
+    machine.polls = []
+    Batch.waiting = 2
+    driver.wake(true)
+    driver.wake()
+    await Promise.resolve()
+    expect(machine.polls.length).toBe(1)
+    Batch.waiting = 0
+    Batch.endTurn()
+    expect(machine.polls.length).toBe(1)
+  })
+
+  it('leaves in the next round where those turns never come', async () => {
+    fakeTime()
+    const { machine, driver } = drive()
+    await vi.advanceTimersByTimeAsync(1)
+    machine.polls = []
+    Batch.waiting = 1
+    driver.wake(true)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(machine.polls.length).toBeGreaterThanOrEqual(1)
   })
 })

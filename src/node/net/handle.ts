@@ -58,14 +58,13 @@ export interface StreamHandle {
   getAsyncId(): number
 }
 
-let waiting = 0
 let made = false
 
 /** Whether the process has sockets of ours at all. */
 export const madeTurns = (): boolean => made
 
 /** Calls that wait for their turn of the event loop, in all hosts of the process: src/node/settle.ts waits for them. */
-export const waitingCalls = (): number => waiting
+export const waitingCalls = (): number => Batch.waiting + (isClosing ? 1 : 0)
 
 /** The turns of one handle, and what keeps the process alive for it. */
 export class Turns {
@@ -93,8 +92,8 @@ export class Turns {
    * a batch from the network leads to has the rest of the driver's turn, and needs no round of the event loop.
    */
   post<Self>(self: Self, step: (this: Self) => void): void {
-    waiting++
-    if (waiting === 1 && Batch.running) process.nextTick(runTurn, this.resource, self, step)
+    Batch.waiting++
+    if (waitingCalls() === 1 && Batch.running) process.nextTick(runTurn, this.resource, self, step)
     else setImmediate(runTurn, this.resource, self, step)
   }
 
@@ -151,7 +150,7 @@ function runSoon<Self>(resource: AsyncResource, self: Self, step: (this: Self) =
 }
 
 function runTurn<Self>(resource: AsyncResource, self: Self, step: (this: Self) => void): void {
-  waiting--
+  Batch.waiting--
   inTurn = true
   // Microtasks come after all ticks that the step leads to: those still are of this turn.
   queueMicrotask(endTurn)
@@ -162,6 +161,7 @@ let inTurn = false
 
 function endTurn(): void {
   inTurn = false
+  Batch.endTurn()
 }
 
 /** What is to be told of handles that are closed: at the end of a round of the event loop, the last one first, as in libuv. */
@@ -171,7 +171,6 @@ let isClosing = false
 function scheduleClosings(): void {
   if (isClosing) return
   isClosing = true
-  waiting++
   // Out of a turn, this round's turns are still to come.
   if (inTurn) setImmediate(runClosings)
   else setImmediate(setImmediate, runClosings)
@@ -179,7 +178,6 @@ function scheduleClosings(): void {
 
 function runClosings(): void {
   isClosing = false
-  waiting--
   try {
     for (let closing = closings.pop(); closing !== undefined; closing = closings.pop()) closing()
   } finally {

@@ -4,7 +4,7 @@
 
 import type { NetErrorCode } from '../../errors.ts'
 import { NetError } from '../../errors.ts'
-import { giveBytes, takeBytes } from '../../socket/stream-io.ts'
+import { giveBytes, leavesHost, takeBytes } from '../../socket/stream-io.ts'
 import { type Connection, type ConnectionOwner, canSend } from '../../tcp/connection.ts'
 import type { ConnectionOptions } from '../../tcp/connection-options.ts'
 import type { Listener } from '../../tcp/listener.ts'
@@ -322,8 +322,12 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
   // Closing
 
   shutdown(done: () => void): void {
-    if (this.connection !== null) shutdownWrite(this.host.stack.tcp, this.connection)
-    this.host.stack.onWork?.()
+    const { connection } = this
+    const { stack } = this.host
+    if (connection !== null) {
+      shutdownWrite(stack.tcp, connection)
+      stack.onWork?.(leavesHost(stack, connection))
+    }
     this.turns.request(1)
     this.turns.soon(this, () => {
       if (this.closed) return
@@ -353,12 +357,13 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
     if (this.pending !== null) this.turns.post(this, this.cancelWrite)
     this.onConnect = null
     if (this.listener !== null) unlisten(stack.tcp, this.listener, stack.clock.now())
-    if (this.connection !== null) {
-      this.connection.owner = null
-      end(stack.tcp, this.connection, stack.clock.now())
+    const { connection } = this
+    if (connection !== null) {
+      connection.owner = null
+      end(stack.tcp, connection, stack.clock.now())
     }
     this.turns.close(done)
-    stack.onWork?.()
+    stack.onWork?.(connection !== null && leavesHost(stack, connection))
   }
 
   private cancelWrite(): void {
