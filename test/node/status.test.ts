@@ -258,7 +258,7 @@ describe('what the server of the page refuses', () => {
   })
 
   it('a head that comes a byte at a time and never ends is given up with 408', async () => {
-    await open({ headMillis: 200, requestMillis: 200, checkMillis: 20 })
+    await open({ headMillis: 500, requestMillis: 500, checkMillis: 20 })
     const socket = await connectSocket()
     socket.write('GET / HTTP/1.1\r\nX-Slow: ')
     // A byte in the last moment would be left unread, and make the end a reset.
