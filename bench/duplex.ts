@@ -62,7 +62,7 @@ class LocalHost {
     this.stack = new Stack({ clock, random: new CryptoRandom(), pool: this.pool })
     this.driver = new Driver({ machine: this.stack, clock })
     this.stack.onWork = () => this.driver.wake()
-    this.net = makeNet(this.stack) as unknown as AnyNet
+    this.net = makeNet(this.stack)
   }
 
   close(): void {

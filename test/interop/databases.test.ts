@@ -86,7 +86,7 @@ async function allWays<Place>({ name, start, program, fatal }: Subject<Place>): 
       return run(started.place(address))
     }
     const words = (place: Place): string[] => [process.execPath, ...MAIN, JSON.stringify({ [name]: place })]
-    const net = makeNet(host.stack) as unknown as AnyNet
+    const net = makeNet(host.stack)
     try {
       ways.node = await on(LINUX4, async (place) => (await tracesIn(namespace, words(place)))[name]!)
       // Through JSON, like those of the others.

@@ -8,7 +8,6 @@ import { makeNet } from '../../src/node/net/net.ts'
 import { nodeHost } from '../../src/node/node-host.ts'
 import { settle } from '../../src/node/settle.ts'
 import { needRoot, withNamespace } from '../support/namespace.ts'
-import type { AnyNet } from '../support/net-host.ts'
 import { inWorld } from '../support/peer.ts'
 import { failuresOf, SILENT } from './node-failures.ts'
 
@@ -40,7 +39,7 @@ async function ours(): Promise<unknown> {
       silent.ipv4.protocols[6] = null
       silent.ipv4.reporter = null
       const datagrams = makeDgram(nodeHost(near), () => lookupLocally as never) as unknown as typeof dgram
-      found = await world.run(failuresOf(makeNet(near) as unknown as AnyNet, datagrams))
+      found = await world.run(failuresOf(makeNet(near), datagrams))
     },
     { settle },
   )

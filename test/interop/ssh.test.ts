@@ -12,7 +12,6 @@ import { makeSshKeys, publicKeyOf, type SshSettings, serveSsh } from '../program
 import type { Trace } from '../programs/trace.ts'
 import { command } from '../support/hourglass.ts'
 import { type Namespace, needRoot } from '../support/namespace.ts'
-import type { AnyNet } from '../support/net-host.ts'
 import { digestOf, PseudoRandomBytes } from '../support/pseudo-random.ts'
 import { startSshd } from '../support/servers.ts'
 import { LINUX4, US4, withTapHost } from '../support/tap-host.ts'
@@ -88,7 +87,7 @@ describe.skipIf(!needRoot() || !needTool('ssh'))('the ssh and sftp of the system
 
   it('run commands, carry files and forward a port through ssh2 with injectSocket() on our host', () =>
     withTapHost({}, async (host, namespace) => {
-      const net = makeNet(host.stack) as unknown as AnyNet
+      const net = makeNet(host.stack)
       const { close } = await serveSsh({ host: US4, port: PORT, ...keys }, net)
       expect(await visit(namespace, US4)).toEqual(VISITED)
       close()
@@ -117,7 +116,7 @@ describe.skipIf(!needRoot() || !needTool('sshd'))('the sshd of the system', () =
       try {
         const node = await traceIn(namespace, program(LINUX4))
         expect(node).toMatchObject({ bulk: { same: true }, files: { seen: [true, true] }, forwardIn: 'there and back' })
-        expect(await askSsh(at(LINUX4), makeNet(host.stack) as unknown as AnyNet)).toEqual(node)
+        expect(await askSsh(at(LINUX4), makeNet(host.stack))).toEqual(node)
         expect(await traceIn(namespace, [...command(LINK), ...program(SYSTEM)])).toEqual(node)
       } finally {
         await sshd.stop()

@@ -119,6 +119,21 @@ describe('dgram in a world', () => {
       { settle },
     ))
 
+  test('a socket is closed with its host, and keeps the process no longer', () =>
+    inWorld(
+      1,
+      async (world) => {
+        const { last } = chain(world, [1_500])
+        const socket = makeDgram(nodeHost(last), () => lookup).createSocket('udp4')
+        await world.run(once(socket.bind(5_000), 'listening'))
+        expect(nodeHost(last).keepAlive.holding).toBe(1)
+        last.close()
+        await once(socket, 'close')
+        expect(nodeHost(last).keepAlive.holding).toBe(0)
+      },
+      { settle },
+    ))
+
   test('hop limits are as they were set', () =>
     inWorld(1, async (world) => {
       const peer = barePeer(world, { addresses: ['10.0.0.1/24'] })

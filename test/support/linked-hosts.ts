@@ -41,7 +41,7 @@ export async function withLinkedHosts<T>(body: (client: AnyNet, server: AnyNet) 
   for (const stack of stacks) stack.onWork = () => driver.wake()
   let result: T
   try {
-    result = await body(makeNet(a) as unknown as AnyNet, makeNet(b) as unknown as AnyNet)
+    result = await body(makeNet(a), makeNet(b) as unknown as AnyNet)
   } finally {
     driver.close()
     for (const stack of stacks) stack.close()

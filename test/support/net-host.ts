@@ -40,7 +40,7 @@ export async function onBoth<T>(run: (net: AnyNet) => T | Promise<T>): Promise<{
   const node = await run(system)
   const host = localHost()
   try {
-    return { node, ours: await run(host.net as unknown as AnyNet) }
+    return { node, ours: await run(host.net) }
   } finally {
     host.close()
   }

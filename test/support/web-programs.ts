@@ -57,7 +57,7 @@ export async function atPlace<T>(net: AnyNet, program: (place: Place) => Promise
 export async function onOurs<T>(program: (place: Place) => Promise<T>): Promise<T> {
   const host = localHost()
   try {
-    return await atPlace(host.net as unknown as AnyNet, program)
+    return await atPlace(host.net, program)
   } finally {
     host.close()
   }

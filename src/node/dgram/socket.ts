@@ -340,6 +340,7 @@ function startListening(socket: DgramSocket): void {
   const handle = state.handle!
   handle.onMessage = (bytes, from) => state.scope.runInAsyncScope(() => socket.emit('message', bytes, from))
   handle.onError = (code) => state.scope.runInAsyncScope(() => socket.emit('error', errors.errnoError(code, 'recvmsg')))
+  handle.onGone = () => state.scope.runInAsyncScope(() => socket.close())
   handle.recvStart()
   state.receiving = true
   state.bindState = BOUND

@@ -37,6 +37,8 @@ export class UdpHandle {
   onMessage: ((bytes: Buffer, from: RemoteInfo) => void) | null = null
   /** Receiving failed with this code. */
   onError: ((code: string) => void) | null = null
+  /** The host was closed: nothing comes any more. */
+  onGone: (() => void) | null = null
   private readonly stack: Stack
   private readonly keepAlive: KeepAlive
   private udp: UdpSocket | null = null
@@ -331,7 +333,10 @@ export class UdpHandle {
     const failed = codeOf(() => {
       datagram = udp.tryReceive()
     })
-    if (failed === null && datagram === null) return
+    if (failed === null && datagram === null) {
+      if (udp.closed) this.onGone?.()
+      return
+    }
     if (--this.batchLeft > 0) {
       this.pumping = true
       queueMicrotask(() => process.nextTick(this.pump))

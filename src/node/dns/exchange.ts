@@ -103,7 +103,11 @@ export class Exchange {
         // An ICMP error about the question.
         return this.finish('unreachable')
       }
-      if (datagram === null) return
+      if (datagram === null) {
+        // Closed by nobody here, so with the host: its timers run no more either.
+        if (udp.closed) setImmediate(() => this.finish('unreachable'))
+        return
+      }
       const reply = this.read(datagram.bytes, MAX_DATAGRAM)
       if (typeof reply === 'string') continue
       if (reply.truncated) {

@@ -50,8 +50,14 @@ const SHORTEST_ATTEMPT = 10
 const LONGEST = 2 ** 31 - 1
 const sockets = channel('net.client.socket')
 
-/** node:net for one host. */
-export interface Net {
+/** node:net for one host, with the types of Node's own. */
+export type Net = typeof system & {
+  readonly host: NodeHost
+  readonly lookup: system.LookupFunction
+}
+
+/** The same as it is: what of ours stands behind Node's types. */
+export interface OwnNet {
   readonly host: NodeHost
   readonly lookup: system.LookupFunction
   readonly Socket: SocketConstructor
@@ -93,7 +99,7 @@ export function makeNet(stack: Stack, options: NetOptions = {}): Net {
     if (timeout) socket.setTimeout(timeout)
     return socket.connect(normalized)
   }
-  return {
+  const net: OwnNet = {
     host: context.host,
     lookup: context.lookup,
     Socket,
@@ -120,6 +126,7 @@ export function makeNet(stack: Stack, options: NetOptions = {}): Net {
     _normalizeArgs: normalizeArguments,
     _setSimultaneousAccepts: () => warnOfSimultaneousAccepts(),
   }
+  return net as unknown as Net
 }
 
 /** A function, not a class: old programs call it without `new`, or on an object of their own that inherits from it. */

@@ -1,10 +1,10 @@
 // `hourglass/net`: node:net over the host of this process (process-host.ts), which is opened when this is imported.
 
-import type { Net } from '../net/net.ts'
+import type { OwnNet } from '../net/net.ts'
 import { processHost } from '../process-host.ts'
 
 const host = await processHost()
-const net: Net = host.net
+const net = host.net as unknown as OwnNet
 
 export default net
 export const {
@@ -25,4 +25,4 @@ export const {
   isIPv6,
   setDefaultAutoSelectFamily,
   setDefaultAutoSelectFamilyAttemptTimeout,
-}: Net = net
+}: OwnNet = net

@@ -6,7 +6,7 @@ import cluster from 'node:cluster'
 import { EventEmitter } from 'node:events'
 import { Server, Socket } from 'node:net'
 import { asNormalized } from '../net/arguments.ts'
-import type { Net } from '../net/net.ts'
+import type { OwnNet } from '../net/net.ts'
 import type { NetServer } from '../net/server.ts'
 import type { NetSocket } from '../net/socket.ts'
 import { isWrapped, OURS } from '../net/wrapped-streams.ts'
@@ -20,7 +20,7 @@ const systemConnect = Socket.prototype.connect as (this: Socket, ...args: unknow
 const systemListen = Server.prototype.listen as (this: Server, ...args: unknown[]) => Server
 
 /** Sends connections to what is ours, and servers, to the host of `net`. */
-export function interposeNet(net: Net, isOurs: IsOurs): void {
+export function interposeNet(net: OwnNet, isOurs: IsOurs): void {
   Socket.prototype.connect = function connect(this: Socket, ...args: unknown[]): Socket {
     const [options, callback] = asNormalized(args)
     if (!isTcp(options) || !isOurs(options.host as string | undefined)) return systemConnect.apply(this, args)
@@ -80,7 +80,7 @@ export const isMounted = (socket: unknown): socket is Socket =>
 /** A socket of Node's without a handle becomes the outside of one of ours; one that was before, of another one. */
 function mount(
   outer: Socket,
-  net: Net,
+  net: OwnNet,
   options: Readonly<Record<string, unknown>>,
   callback: (() => void) | null,
 ): Socket {
@@ -249,7 +249,7 @@ interface ServerInside {
 const MILLIS_PER_SECOND = 1_000
 
 /** A server of Node's listens on our host: its handle is a server of ours. `args` are those of Server.listen. */
-export function listenOn(server: Server, net: Net, args: readonly unknown[]): Server {
+export function listenOn(server: Server, net: OwnNet, args: readonly unknown[]): Server {
   const outer = server as unknown as Server & ServerInside
   // Node's own method refuses a second listen in its words.
   if (outer._handle !== null) return systemListen.apply(server, [...args])

@@ -4,7 +4,7 @@
 
 import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { ConnectOptions } from '../net/connect.ts'
-import type { Net } from '../net/net.ts'
+import type { OwnNet } from '../net/net.ts'
 import { NetSocket } from '../net/socket.ts'
 import { type IsOurs, isMounted, TOLD } from './interpose-net.ts'
 
@@ -18,7 +18,7 @@ interface Inside {
 }
 
 /** The program must see the change: module.syncBuiltinESMExports() is the caller's. */
-export function interposeTls(net: Net, isOurs: IsOurs): void {
+export function interposeTls(net: OwnNet, isOurs: IsOurs): void {
   const connect = (...args: unknown[]): TLSSocket => {
     const { listener, options } = normalized(args)
     const isElsewhere = options.socket !== undefined || typeof options.path === 'string' || !isOurs(options.host)

@@ -6,6 +6,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { isIP } from 'node:net'
 import { IpAddress, type IpPrefix } from '../../wire/address.ts'
 import type { Host } from '../host.ts'
+import type { OwnNet } from '../net/net.ts'
 import { interposeNet } from './interpose-net.ts'
 import { interposeTls } from './interpose-tls.ts'
 
@@ -17,8 +18,9 @@ export function interpose(host: Host, system: readonly IpPrefix[]): void {
     const address = IpAddress.parse(name)
     return address === null || !system.some((prefix) => prefix.contains(address))
   }
-  interposeNet(host.net, isOurs)
-  interposeTls(host.net, isOurs)
+  const net = host.net as unknown as OwnNet
+  interposeNet(net, isOurs)
+  interposeTls(net, isOurs)
   replace(dgram, host.dgram)
   const { promises, ...names } = host.dns
   replace(dns, names)

@@ -4,12 +4,9 @@
 import { basename } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { EnvironmentError, NetError, UsageError } from '../../errors.ts'
-import { ControlSocket } from '../control/control-socket.ts'
-import type { Host } from '../host.ts'
 import { NO_HOST, openHostOf, setProcessHost } from '../process-host.ts'
-import { farewell } from './farewell.ts'
 import { interpose } from './interpose.ts'
-import { readSettings, type Settings, systemPrefixes, TAKEN_VARIABLE } from './settings.ts'
+import { readSettings, systemPrefixes, TAKEN_VARIABLE } from './settings.ts'
 
 const EXIT_USAGE = 2
 const EXIT_ENVIRONMENT = 3
@@ -39,26 +36,9 @@ async function register(): Promise<void> {
   if (settings === null) throw new UsageError(NO_HOST)
   const system = systemPrefixes(settings)
   const host = await openHostOf(settings)
-  host.onFailure = (error) => {
-    process.stderr.write(`hourglass: ${error.message}\n`)
-  }
   setProcessHost(host)
   process.env[TAKEN_VARIABLE] = String(process.pid)
-  // The program's sockets keep the process alive; the host alone does not.
-  host.driver.unref()
   interpose(host, system)
-  farewell(host, await openControl(host, settings))
-}
-
-async function openControl(host: Host, { control }: Settings): Promise<ControlSocket | null> {
-  if (control === 'off') return null
-  try {
-    return await ControlSocket.open(host.stack, control)
-  } catch (error) {
-    if (control !== undefined || !(error instanceof EnvironmentError)) throw error
-    process.stderr.write(`hourglass: ${error.message}\n`)
-    return null
-  }
 }
 
 if (isMeant()) {

@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import { EnvironmentError } from '../../errors.ts'
 import type { Stack } from '../../stack.ts'
 import { codeOf } from '../control/control-directory.ts'
-import type { Net } from '../net/net.ts'
+import type { Net, OwnNet } from '../net/net.ts'
 import { listenOn } from '../register/interpose-net.ts'
 import { liveState } from './live-state.ts'
 import { CONTENT_SECURITY, page, plainPage } from './page.ts'
@@ -82,7 +82,7 @@ export class StatusServer {
     )
     server.on('connection', keepTo(limits.clients, waiting))
     server.setTimeout(limits.silentMillis)
-    listenOn(server, host.net, [port])
+    listenOn(server, host.net as unknown as OwnNet, [port])
     try {
       await once(server, 'listening')
     } catch (error) {
