@@ -56,12 +56,14 @@ function commentOf(name: string): string {
   return configuration.forbidden?.find((rule) => rule.name === name)?.comment ?? ''
 }
 
-/** All that the file does is to pass on what others declare. */
+/** All that the file does is to pass on what others declare; what is Node's has no layer. */
 function isBarrel(root: string, file: string): boolean {
   if (ENTRY_POINTS.includes(file) || !file.endsWith('.ts')) return false
   const { statements } = ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.ES2023)
-  return (
-    statements.length > 0 &&
-    statements.every((statement) => ts.isExportDeclaration(statement) && statement.moduleSpecifier !== undefined)
+  const sources = statements.map((statement) =>
+    ts.isExportDeclaration(statement) && statement.moduleSpecifier !== undefined
+      ? (statement.moduleSpecifier as ts.StringLiteral).text
+      : null,
   )
+  return sources.every((source) => source !== null) && sources.some((source) => !source.startsWith('node:'))
 }

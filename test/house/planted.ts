@@ -25,6 +25,7 @@ const GROUND = {
   'node_modules/some-package/package.json': '{ "name": "some-package", "version": "1.0.0", "main": "index.js" }',
   'node_modules/some-package/index.js': 'exports.thing = 1\n',
   'src/time.ts': 'export const now = 1\n',
+  'src/node/net-types.ts': "export * from 'node:net'\n",
   'src/index.ts': "export { now } from './time.ts'\n",
   'src/stack.ts': "import { now } from './time.ts'\nexport const stack = now\n",
   'src/buf/page.ts': "import { now } from '../time.ts'\nexport const page = now\n",
