@@ -53,10 +53,10 @@ export function runCommand(program: Command, end: (code: number) => void): void 
 async function run(words: readonly string[], flags: RunFlags): Promise<number> {
   // What cannot be is said here, in the words of the options.
   hostOptions(flags)
+  if (flags.capture === '-') throw new UsageError('--capture -: standard output is the command’s: name a file')
   const settings = settingsOf(flags)
   hostOptionsOf(settings)
   systemPrefixes(settings)
-  if (flags.capture === '-') throw new UsageError('--capture -: standard output is the command’s: name a file')
   const [program, ...rest] = words as [string, ...string[]]
   const options = [process.env.NODE_OPTIONS ?? '', `--import=${REGISTER}`].filter((text) => text !== '').join(' ')
   const child = spawn(program, rest, {

@@ -156,8 +156,19 @@ describe('a control socket', () => {
       for (const client of slow) client.write(' ', () => {})
     }, 20)
     for (const client of slow) client.on('error', () => {}).resume()
-    await Promise.all(slow.map((client) => once(client, 'close')))
+    // A letter that comes when it is too late is an error to its writer.
+    await Promise.all(slow.map((client) => new Promise((resolve) => client.once('close', resolve))))
     clearInterval(drip)
+    expect(await askAll(path, { show: 'interfaces' })).toHaveLength(1)
+    control.close()
+    close()
+  })
+
+  it('is a file though its name is a number, and no TCP port of the system', async () => {
+    const { stack, close } = localHost()
+    const path = '65432'
+    const control = await ControlSocket.open(stack, path)
+    expect(statSync(path).isSocket()).toBe(true)
     expect(await askAll(path, { show: 'interfaces' })).toHaveLength(1)
     control.close()
     close()

@@ -2,7 +2,7 @@
 
 import { createConnection } from 'node:net'
 import { EnvironmentError, UsageError } from '../../errors.ts'
-import { codeOf, controlPath, runningHosts } from './control-directory.ts'
+import { asFile, codeOf, controlPath, runningHosts } from './control-directory.ts'
 import type { ControlRequest } from './request.ts'
 
 const START = 'start one with: hourglass up --link tap:tap0 --address 10.77.0.2/24 --os-address 10.77.0.1/24'
@@ -40,7 +40,7 @@ export async function* ask(path: string, request: ControlRequest): AsyncGenerato
 }
 
 async function* lines(path: string, request: string): AsyncGenerator<string> {
-  const socket = createConnection(path)
+  const socket = createConnection(asFile(path))
   socket.setTimeout(SILENCE_MILLIS, () => socket.destroy(new Error('it is silent')))
   socket.setEncoding('utf8')
   socket.write(request)

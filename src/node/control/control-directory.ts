@@ -18,6 +18,9 @@ export function controlDirectory(): string {
 
 export const controlPath = (pid: number): string => join(controlDirectory(), `${pid}.sock`)
 
+/** The same file by a name that Node takes for a file: a number in a text is a TCP port of the system to it. */
+export const asFile = (path: string): string => (path !== '' && !Number.isNaN(Number(path)) ? `./${path}` : path)
+
 /** Makes the directory; throws EnvironmentError where it is not ours alone: sockets in it could be somebody else's. */
 export function makeControlDirectory(): string {
   const path = controlDirectory()

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { EnvironmentError, UsageError } from '../../errors.ts'
 import type { Stack } from '../../stack.ts'
-import { codeOf, controlPath, makeControlDirectory } from './control-directory.ts'
+import { asFile, codeOf, controlPath, makeControlDirectory } from './control-directory.ts'
 import { counterRows, interfaceRows, neighborRows, routeRows, socketRows } from './host-state.ts'
 import { type ControlEnd, type ControlRequest, parseRequest } from './request.ts'
 
@@ -29,9 +29,10 @@ export class ControlSocket {
   private readonly clients = new Set<Socket>()
 
   /** Default path: by the process, in controlDirectory(). Throws UsageError, EnvironmentError. */
-  static async open(stack: Stack, path?: string, clientMillis = CLIENT_MILLIS): Promise<ControlSocket> {
-    if (path !== undefined) checkPath(path)
-    else makeControlDirectory()
+  static async open(stack: Stack, given?: string, clientMillis = CLIENT_MILLIS): Promise<ControlSocket> {
+    const path = given === undefined ? undefined : asFile(given)
+    if (path === undefined) makeControlDirectory()
+    else checkPath(path)
     const control = new ControlSocket(stack, path ?? controlPath(process.pid), clientMillis)
     // What an earlier process of our number left behind.
     if (path === undefined || (await isLeftOver(path))) rmSync(control.path, { force: true })

@@ -10,6 +10,7 @@ import type { HostOptions } from '../host-options.ts'
 import { readText } from '../read-text.ts'
 
 const CONFIG_BYTES = 1_024 * 1_024
+const MOST_PORT = 0xffff
 
 /** Each is an option of `hourglass run`, a key of the file, and HOURGLASS_… in the environment; lists have commas there. */
 export interface Settings {
@@ -145,6 +146,9 @@ export function hostOptionsOf(settings: Settings): HostOptions {
     )
   }
   parseLinkName(link)
+  if (settings.capture === '-') {
+    throw new UsageError('the capture cannot go to standard output, which is the program’s: name a file')
+  }
   const addresses = (settings.address ?? []).map((text) => IpPrefix.of(text))
   if (addresses.length === 0 && settings.autoconf !== true) {
     throw new UsageError(
@@ -168,8 +172,9 @@ export function hostOptionsOf(settings: Settings): HostOptions {
 
 /** As dns.setServers takes it. Throws UsageError. */
 function nameServerOf(text: string): string {
-  const withPort = /^\[(.*)\](?::\d{1,5})?$|^(.*):\d{1,5}$/.exec(text)
-  if (isIP(text) !== 0 || isIP(withPort?.[1] ?? '') === 6 || isIP(withPort?.[2] ?? '') === 4) return text
+  const [, six = '', four = '', port = '53'] = /^(?:\[(.*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text) ?? []
+  const isPort = Number(port) > 0 && Number(port) <= MOST_PORT
+  if (isIP(text) !== 0 || (isPort && (isIP(six) === 6 || isIP(four) === 4))) return text
   throw new UsageError(`the name server '${text}': write an address, or one with a port, like 10.0.0.53:5353`)
 }
 
