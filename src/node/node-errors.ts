@@ -2,7 +2,7 @@
 // `error.code`, at `String(error)` or at its keys sees no difference.
 
 import { constants } from 'node:os'
-import { getSystemErrorMap, inspect } from 'node:util'
+import { format, getSystemErrorMap, inspect } from 'node:util'
 
 type ErrorClass = new (message: string) => Error
 
@@ -133,6 +133,9 @@ export function dnsError(code: string, syscall: string, hostname: string, errno?
   if (hostname) error.hostname = hostname
   return error
 }
+
+export const setServersError = (why: string, servers: readonly unknown[]): Error =>
+  codedError(Error, 'ERR_DNS_SET_SERVERS_FAILED', format('c-ares failed to set servers: "%s" [%s]', why, servers))
 
 /** What Node says that it received instead. */
 function received(value: unknown): string {

@@ -161,6 +161,17 @@ describe('asking', () => {
     ),
   )
 
+  test('servers that all failed are not gone through again, however many rounds are allowed', () =>
+    withServer(
+      (query) => reply(query, [], {}, 2),
+      async ({ world, dns, log }) => {
+        const resolver = new dns.promises.Resolver({ tries: 2 ** 31 - 1 })
+        resolver.setServers(['10.0.0.2'])
+        const failed = await world.run(resolver.resolve4('a.test').catch((error: unknown) => error))
+        expect([codeOf(failed), log.asked.length]).toEqual(['ESERVFAIL', 1])
+      },
+    ))
+
   test('a server that does not know EDNS is asked without (RFC 6891 §7)', () =>
     withServer(
       (query) =>

@@ -60,6 +60,8 @@ const cancelling: Scenario = async (dns, trace, server) => {
   const resolver = new dns.Resolver()
   resolver.setServers([server])
   const both = [call(resolver, 'resolve4', 'drop.test'), call(resolver, 'resolveMx', 'drop.test')]
+  trace.attempt('other servers meanwhile', () => resolver.setServers(['127.0.0.1', '127.0.0.2:5']))
+  trace.note('servers', resolver.getServers().length)
   resolver.cancel()
   trace.note('cancelled', await Promise.all(both))
   trace.note('and on', await call(resolver, 'resolve4', 'real.test'))

@@ -88,7 +88,9 @@ export class ResolverBase {
 
   setServers(servers: readonly string[]): void {
     if (!Array.isArray(servers)) throw errors.invalidArgType('servers', 'an instance of Array', servers)
-    this._handle.setServers(parseServers(servers, this._handle.host.stack))
+    const parsed = parseServers(servers, this._handle.host.stack)
+    if (this._handle.isAsking) throw errors.setServersError('There are pending queries.', servers)
+    this._handle.setServers(parsed)
   }
 
   setLocalAddress(ipv4: string, ipv6?: string): void {

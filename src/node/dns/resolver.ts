@@ -68,6 +68,11 @@ export class StubResolver {
     this.cache = new DnsCache(host)
   }
 
+  /** Whether there are questions that nobody has answered yet. */
+  get isAsking(): boolean {
+    return this.pending.size > 0
+  }
+
   /** What others said is not what these will say. */
   setServers(servers: readonly DnsServer[]): void {
     this.servers = servers
@@ -152,7 +157,8 @@ class Search {
   private next(): void {
     const { servers } = this
     const attempts = servers.length * this.resolver.tries
-    while (this.attempt < attempts && this.failed.has(servers[this.attempt % servers.length]!)) this.attempt++
+    if (this.failed.size === servers.length) return this.end(failure(this.failure))
+    while (this.failed.has(servers[this.attempt % servers.length]!)) this.attempt++
     if (this.attempt >= attempts) return this.end(failure(this.failure))
     const server = servers[this.attempt % servers.length]!
     const round = Math.floor(this.attempt / servers.length)
