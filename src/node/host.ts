@@ -1,7 +1,6 @@
 // A host in real time: a stack, its links to the world, the driver between them, and a capture if wanted. What
 // `hourglass up`, `ping` and `trace` run, and what a program uses that wants a host of its own.
 
-import type { LookupFunction } from 'node:net'
 import { PcapngWriter } from '../capture/pcapng-writer.ts'
 import type { Interface } from '../ip/interface.ts'
 import { Cable } from '../link/cable.ts'
@@ -16,14 +15,12 @@ import { type IpAddress, IpPrefix } from '../wire/address.ts'
 import { CaptureFile } from './capture-file.ts'
 import { BatchClock } from './clock.ts'
 import { type DgramModule, makeDgram } from './dgram/dgram.ts'
-import type { Lookup } from './dgram/socket-state.ts'
 import { type DnsModule, makeDns } from './dns/dns.ts'
 import { Driver } from './driver.ts'
 import { isnOf } from './epoch-file.ts'
 import { carriesIpv6, checkLink } from './host-check.ts'
 import { type HostLink, type HostOptions, type ReadLink, readLink } from './host-options.ts'
 import { makeNet, type Net } from './net/net.ts'
-import { nodeHost } from './node-host.ts'
 import { openLink } from './open-link.ts'
 import { CryptoRandom } from './random.ts'
 import { configureSystemSide } from './system-side.ts'
@@ -105,21 +102,20 @@ export class Host {
 
   /** node:net over this host; names are those of its dns. */
   get net(): Net {
-    const lookup = (...given: Parameters<LookupFunction>): void => void this.dns.lookup(...given)
-    this.ownNet ??= makeNet(this.stack, { lookup })
+    this.ownNet ??= makeNet(this.stack, { lookup: (...given) => this.dns.lookup(...given) })
     return this.ownNet
   }
 
   /** node:dgram over this host. */
   get dgram(): DgramModule {
-    this.dgramModule ??= makeDgram(nodeHost(this.stack), () => this.dns.lookup as unknown as Lookup)
+    this.dgramModule ??= makeDgram(this.stack, { lookup: (...given) => this.dns.lookup(...given) })
     return this.dgramModule
   }
 
   /** node:dns over this host. */
   get dns(): DnsModule {
     const { nameServers: servers = [], hosts, hostsFile } = this.options
-    this.dnsModule ??= makeDns(nodeHost(this.stack), {
+    this.dnsModule ??= makeDns(this.stack, {
       servers,
       ...(hosts === undefined ? {} : { hosts }),
       ...(hostsFile === undefined ? {} : { hostsFile }),

@@ -173,7 +173,7 @@ export class World {
       if (!this.step(until)) {
         throw new UsageError(
           this.deadline() === NEVER
-            ? `the world came to rest at ${this.now} µs and the promise is still pending (seed ${this.seed})`
+            ? `the world came to rest at ${this.now} µs and the promise is still pending (seed ${this.seed}): what it waits for is not in the world, such as a setTimeout or a file; world.sleep() waits virtual time`
             : `the promise is still pending after ${limit} µs of virtual time (seed ${this.seed})`,
         )
       }

@@ -6,7 +6,6 @@ import net from 'node:net'
 import { afterAll, expect, test } from 'vitest'
 import { makeDgram } from '../../src/node/dgram/dgram.ts'
 import { makeDns } from '../../src/node/dns/dns.ts'
-import { nodeHost } from '../../src/node/node-host.ts'
 import { localHost } from '../support/net-host.ts'
 import { findUntold, readTables, surfaces } from './node-surface.ts'
 import { readOne } from './sources.ts'
@@ -46,24 +45,24 @@ const PLACES: readonly [string, object, () => object, string[]][] = [
   ['net', net, () => host.net, ['net: functions and classes']],
   ['net.Socket', net.Socket.prototype, () => host.net.Socket.prototype, ['net.Socket: methods']],
   ['net.Server', net.Server.prototype, () => host.net.Server.prototype, ['net.Server: methods and properties']],
-  ['dgram', dgram, () => makeDgram(nodeHost(host.stack), () => dns.lookup as never), ['dgram: functions and options']],
+  ['dgram', dgram, () => makeDgram(host.stack, { lookup: dns.lookup }), ['dgram: functions and options']],
   [
     'dgram.Socket',
     dgram.Socket.prototype,
-    () => makeDgram(nodeHost(host.stack), () => dns.lookup as never).Socket.prototype,
+    () => makeDgram(host.stack, { lookup: dns.lookup }).Socket.prototype,
     ['dgram.Socket: methods'],
   ],
-  ['dns', dns, () => makeDns(nodeHost(host.stack)), ['dns: functions and classes', 'dns: options and constants']],
+  ['dns', dns, () => makeDns(host.stack), ['dns: functions and classes', 'dns: options and constants']],
   [
     'dns.promises',
     dns.promises,
-    () => makeDns(nodeHost(host.stack)).promises,
+    () => makeDns(host.stack).promises,
     ['dns: functions and classes', 'dns: options and constants'],
   ],
   [
     'dns.Resolver',
     dns.Resolver.prototype,
-    () => makeDns(nodeHost(host.stack)).Resolver.prototype,
+    () => makeDns(host.stack).Resolver.prototype,
     ['dns: functions and classes'],
   ],
 ]

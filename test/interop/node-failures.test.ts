@@ -1,11 +1,8 @@
 // Errors that only a network of one's own can provoke: Node's net and dgram in a namespace, ours in a world that is like it.
 
-import type dgram from 'node:dgram'
 import { describe, expect, it } from 'vitest'
 import { makeDgram } from '../../src/node/dgram/dgram.ts'
-import { lookupLocally } from '../../src/node/net/lookup.ts'
 import { makeNet } from '../../src/node/net/net.ts'
-import { nodeHost } from '../../src/node/node-host.ts'
 import { settle } from '../../src/node/settle.ts'
 import { needRoot, withNamespace } from '../support/namespace.ts'
 import { inWorld } from '../support/peer.ts'
@@ -38,7 +35,7 @@ async function ours(): Promise<unknown> {
       world.attach(silent, cable.b, { addresses: [`${SILENT}/24`] })
       silent.ipv4.protocols[6] = null
       silent.ipv4.reporter = null
-      const datagrams = makeDgram(nodeHost(near), () => lookupLocally as never) as unknown as typeof dgram
+      const datagrams = makeDgram(near)
       found = await world.run(failuresOf(makeNet(near), datagrams))
     },
     { settle },

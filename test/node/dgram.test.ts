@@ -26,7 +26,7 @@ const lookup: Lookup = (name, family, callback) => {
 beforeAll(async () => {
   host = await Host.open({ link: 'mem' })
   host.driver.unref()
-  ours = makeDgram(nodeHost(host.stack), () => lookup)
+  ours = makeDgram(host.stack, { lookup })
 })
 
 afterAll(() => host.close())
@@ -49,10 +49,10 @@ describe('dgram in a world', () => {
       async (world) => {
         const { first, last } = chain(world, [1_500])
         const heard: string[] = []
-        const member = makeDgram(nodeHost(last), () => lookup).createSocket('udp4')
+        const member = makeDgram(last, { lookup }).createSocket('udp4')
         member.on('message', (bytes, from) => heard.push(`${from.address} ${bytes}`))
         await world.run(once(member.bind(5_000), 'listening'))
-        const sender = makeDgram(nodeHost(first), () => lookup).createSocket('udp4')
+        const sender = makeDgram(first, { lookup }).createSocket('udp4')
         const send = (text: string): Promise<void> =>
           world.run(new Promise((resolve) => sender.send(text, 5_000, '239.1.1.1', () => resolve())))
         await send('nobody is a member')
@@ -76,7 +76,7 @@ describe('dgram in a world', () => {
     inWorld(
       1,
       async (world) => {
-        const { createSocket } = makeDgram(nodeHost(chain(world, [1_500]).first), () => lookup)
+        const { createSocket } = makeDgram(chain(world, [1_500]).first, { lookup })
         for (const [type, group] of [
           ['udp4', '239.1.1.1'],
           ['udp6', 'ff05::1'],
@@ -108,10 +108,10 @@ describe('dgram in a world', () => {
         world.attach(b, cable.b)
         await world.run(world.sleep(seconds(5)))
         const mine = (host: Stack): string => String(host.interfaces.all[1]!.addresses[0]!.address)
-        const asked = makeDgram(nodeHost(b), () => lookup).createSocket('udp6')
+        const asked = makeDgram(b, { lookup }).createSocket('udp6')
         asked.on('message', (bytes, from) => asked.send(`${bytes} ${from.address}`, from.port, from.address))
         await world.run(once(asked.bind(7), 'listening'))
-        const asking = makeDgram(nodeHost(a), () => lookup).createSocket('udp6')
+        const asking = makeDgram(a, { lookup }).createSocket('udp6')
         asking.send('you are', 7, `${mine(b)}%eth0`)
         const [answer] = await world.run(once(asking, 'message'))
         expect(String(answer)).toBe(`you are ${mine(a)}%eth0`)
@@ -124,7 +124,7 @@ describe('dgram in a world', () => {
       1,
       async (world) => {
         const { last } = chain(world, [1_500])
-        const socket = makeDgram(nodeHost(last), () => lookup).createSocket('udp4')
+        const socket = makeDgram(last, { lookup }).createSocket('udp4')
         await world.run(once(socket.bind(5_000), 'listening'))
         expect(nodeHost(last).keepAlive.holding).toBe(1)
         last.close()
@@ -137,7 +137,7 @@ describe('dgram in a world', () => {
   test('hop limits are as they were set', () =>
     inWorld(1, async (world) => {
       const peer = barePeer(world, { addresses: ['10.0.0.1/24'] })
-      const socket = makeDgram(nodeHost(peer.host), () => lookup).createSocket('udp4')
+      const socket = makeDgram(peer.host, { lookup }).createSocket('udp4')
       await once(socket.bind(5_000), 'listening')
       socket.setTTL(9)
       socket.setMulticastTTL(3)
@@ -158,7 +158,7 @@ describe('dgram in a world', () => {
       1,
       async (world) => {
         const { first, last } = chain(world, [1_500])
-        const socket = makeDgram(nodeHost(last), () => lookup).createSocket({ type: 'udp4', recvBufferSize: 4_096 })
+        const socket = makeDgram(last, { lookup }).createSocket({ type: 'udp4', recvBufferSize: 4_096 })
         let heard = 0
         socket.on('message', () => heard++)
         await world.run(once(socket.bind(5_000), 'listening'))

@@ -90,7 +90,7 @@ async function withServer(
     async (world) => {
       const { first: client, last: server } = chain(world, [1_500])
       const log = serve(server, answerer)
-      await body({ world, dns: makeDns(nodeHost(client), { servers }), client, server, log })
+      await body({ world, dns: makeDns(client, { servers }), client, server, log })
     },
     { settle },
   )
@@ -514,7 +514,7 @@ describe('lookup', () => {
 
   test('localhost and the hosts table need no server (RFC 6761 §6.3)', () =>
     withServer(both, async ({ world, client, log }) => {
-      const dns = makeDns(nodeHost(client), {
+      const dns = makeDns(client, {
         servers: ['10.0.0.2'],
         hosts: '# names\n10.0.0.5\tPrinter printer.test # upstairs\nfd00::5 printer\nnonsense x\n',
       })
@@ -563,11 +563,25 @@ describe('lookup', () => {
       [],
     ))
 
+  test('a question ends with its host, and keeps the process no longer', () =>
+    withServer(
+      () => null,
+      async ({ world, dns, client }) => {
+        const failure = dns.promises.resolve4('a.test').catch((error: unknown) => error)
+        await world.run(world.sleep(millis(10)))
+        expect(nodeHost(client).keepAlive.holding).toBe(1)
+        client.close()
+        expect(codeOf(await failure)).toBe('ECONNREFUSED')
+        await settle()
+        expect(nodeHost(client).keepAlive.holding).toBe(0)
+      },
+    ))
+
   test('dgram finds its peers by name', () =>
     withServer(
       (query) => reply(query, [address(nameOf(query), '10.0.0.2')]),
       async ({ world, dns, client, server }) => {
-        const { createSocket } = makeDgram(nodeHost(client), () => dns.lookup as never)
+        const { createSocket } = makeDgram(client, { lookup: dns.lookup })
         const peer = new UdpSocket(server, { family: 4, port: 7 })
         const socket = createSocket('udp4')
         socket.send('by name', 7, 'peer.test')

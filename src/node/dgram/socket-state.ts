@@ -14,8 +14,7 @@ export type Lookup = (
 /** What a host lends to its sockets. */
 export interface DgramParts {
   readonly host: NodeHost
-  /** Of the host's own dns module, asked for when first needed. */
-  lookup(): Lookup
+  readonly lookup: Lookup
 }
 
 export interface DgramOptions {

@@ -58,7 +58,7 @@ export class DgramSocket extends EventEmitter {
     if (typeof listener === 'function') this.on('message', listener as Listener)
     this[kState] = {
       handle: new UdpHandle(parts.host, type === 'udp4' ? 4 : 6),
-      lookup: boundLookup(options?.lookup ?? parts.lookup(), type),
+      lookup: boundLookup(options?.lookup ?? parts.lookup, type),
       scope: new AsyncResource('UDPWRAP'),
       receiving: false,
       bindState: UNBOUND,

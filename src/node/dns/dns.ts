@@ -4,8 +4,9 @@ import { AsyncResource } from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
+import type { Stack } from '../../stack.ts'
 import * as errors from '../node-errors.ts'
-import type { NodeHost } from '../node-host.ts'
+import { type NodeHost, nodeHost } from '../node-host.ts'
 import { HostsTable } from './hosts.ts'
 import { ADDRCONFIG, ALL, findAddresses, findName, type LookupParts, type ResultOrder, V4MAPPED } from './lookup.ts'
 import { type LookupOptions, RESULT_ORDERS, readOptions, warnOfNoName } from './lookup-arguments.ts'
@@ -241,9 +242,9 @@ function makePromises(dns: DnsHost): Bound {
   return promises
 }
 
-/** The module. */
-export function makeDns(host: NodeHost, options: DnsOptions = {}): DnsModule {
-  const dns = new DnsHost(host, options)
+/** node:dns for `stack`: that of a Host, or of a world's host. A world must be run with the `settle` of src/node. */
+export function makeDns(stack: Stack, options: DnsOptions = {}): DnsModule {
+  const dns = new DnsHost(nodeHost(stack), options)
   const promises = makePromises(dns)
   const lookup = makeLookup(dns)
   const lookupService = makeLookupService(dns)
