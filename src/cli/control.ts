@@ -30,7 +30,7 @@ export async function* rowsOf<Kind extends Shown>(
   more: Partial<ControlRequest> = {},
 ): AsyncGenerator<Rows[Kind]> {
   // The host is of this version, as it has our control socket: its rows are what it declares.
-  for await (const row of ask(flags.control ?? findControl(), { show, info: more.info ?? false }))
+  for await (const row of ask(flags.control ?? (await findControl()), { show, info: more.info ?? false }))
     yield row as Rows[Kind]
 }
 

@@ -2,12 +2,13 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
-import { ask } from '../../src/node/control/ask.ts'
+import { afterAll, describe, expect, it, vi } from 'vitest'
+import { ask, findControl } from '../../src/node/control/ask.ts'
+import { controlDirectory, makeControlDirectory } from '../../src/node/control/control-directory.ts'
 import { ControlSocket } from '../../src/node/control/control-socket.ts'
 import type { ControlRequest } from '../../src/node/control/request.ts'
 import { settle } from '../../src/node/settle.ts'
@@ -172,6 +173,24 @@ describe('a control socket', () => {
     expect(await askAll(path, { show: 'interfaces' })).toHaveLength(1)
     control.close()
     close()
+  })
+
+  it('is found though others left files behind, under numbers that living processes have now', async () => {
+    vi.stubEnv('XDG_RUNTIME_DIR', mkdtempSync(join(folder, 'run-')))
+    const left = join(makeControlDirectory(), `${process.ppid}.sock`)
+    const script = `require('node:net').createServer().listen('${left}', () => process.kill(process.pid, 'SIGKILL'))`
+    await once(spawn(process.execPath, ['-e', script]), 'close')
+    expect(statSync(left).isSocket()).toBe(true)
+    mkdirSync(join(controlDirectory(), '4000000.sock'))
+    writeFileSync(join(controlDirectory(), '1.sock'), '')
+    await expect(findControl()).rejects.toThrow('no host of yours is running')
+    expect(existsSync(left)).toBe(false)
+    const { stack, close } = localHost()
+    const control = await ControlSocket.open(stack)
+    expect(await findControl()).toBe(control.path)
+    control.close()
+    close()
+    vi.unstubAllEnvs()
   })
 
   it('says that a path cannot be used, and how to mend it', () =>

@@ -9,9 +9,9 @@ const START = 'start one with: hourglass up --link tap:tap0 --address 10.77.0.2/
 /** How long a host may be silent. */
 const SILENCE_MILLIS = 10_000
 
-/** Which host is meant, when nobody says: the only one. Throws UsageError, EnvironmentError. */
-export function findControl(): string {
-  const running = runningHosts()
+/** Which host is meant, when nobody says: the only one. Rejects with UsageError, EnvironmentError. */
+export async function findControl(): Promise<string> {
+  const running = await runningHosts()
   if (running.length === 1) return controlPath(running[0]!)
   if (running.length === 0) throw new EnvironmentError('nothing to ask', 'no host of yours is running', START)
   const paths = running.map((pid) => `--control ${controlPath(pid)}`)

@@ -1,6 +1,8 @@
 // Where control sockets lie: one file per running host, `PID.sock`, in a directory that only its owner may enter.
 
+import { once } from 'node:events'
 import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EnvironmentError } from '../../errors.ts'
@@ -36,8 +38,8 @@ export function makeControlDirectory(): string {
   return path
 }
 
-/** The processes with a control socket here; what dead ones left behind is removed. */
-export function runningHosts(): number[] {
+/** The processes that listen at a control socket here; what dead ones left behind is removed. */
+export async function runningHosts(): Promise<number[]> {
   const directory = controlDirectory()
   let names: string[]
   try {
@@ -47,20 +49,29 @@ export function runningHosts(): number[] {
   }
   const running: number[] = []
   for (const name of names) {
+    const path = join(directory, name)
     const pid = Number(/^(\d{1,10})\.sock$/.exec(name)?.[1] ?? Number.NaN)
-    if (Number.isNaN(pid)) continue
-    if (isAlive(pid)) running.push(pid)
-    else rmSync(join(directory, name), { force: true })
+    if (Number.isNaN(pid) || !isSocket(path)) continue
+    // The number of a dead process may be another's by now.
+    if (await isLeftOver(path)) rmSync(path, { force: true })
+    else running.push(pid)
   }
   return running.sort((a, b) => a - b)
 }
 
-function isAlive(pid: number): boolean {
+const isSocket = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true
+
+/** Whether there is a socket at which nobody listens: its process was killed. */
+export async function isLeftOver(path: string): Promise<boolean> {
+  if (!isSocket(path)) return false
+  const client = createConnection(path)
   try {
-    process.kill(pid, 0)
-    return true
+    await once(client, 'connect')
+    return false
   } catch (error) {
-    return codeOf(error) === 'EPERM'
+    return codeOf(error) === 'ECONNREFUSED'
+  } finally {
+    client.destroy()
   }
 }
 

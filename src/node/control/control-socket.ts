@@ -2,13 +2,13 @@
 // the host is doing. `hourglass up` and `run` open one; `hourglass ss`, `ip` and `nstat` ask it (ask.ts).
 
 import { once } from 'node:events'
-import { chmodSync, lstatSync, rmSync } from 'node:fs'
-import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { chmodSync, rmSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { EnvironmentError, UsageError } from '../../errors.ts'
 import type { Stack } from '../../stack.ts'
-import { asFile, codeOf, controlPath, makeControlDirectory } from './control-directory.ts'
+import { asFile, codeOf, controlPath, isLeftOver, makeControlDirectory } from './control-directory.ts'
 import { counterRows, interfaceRows, neighborRows, routeRows, socketRows } from './host-state.ts'
 import { type ControlEnd, type ControlRequest, parseRequest } from './request.ts'
 
@@ -101,20 +101,6 @@ function checkPath(path: string): void {
   const bytes = Buffer.byteLength(path)
   if (bytes > 0 && bytes <= MOST_PATH_BYTES && !path.includes('\0')) return
   throw new UsageError(`the control socket's path has ${bytes} bytes: give one of 1 to ${MOST_PATH_BYTES}`)
-}
-
-/** Whether there is a socket at which nobody listens: its process was killed. */
-async function isLeftOver(path: string): Promise<boolean> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false
-  const client = createConnection(path)
-  try {
-    await once(client, 'connect')
-    return false
-  } catch (error) {
-    return codeOf(error) === 'ECONNREFUSED'
-  } finally {
-    client.destroy()
-  }
 }
 
 function* answer(stack: Stack, line: string): Generator<string> {
