@@ -15,6 +15,8 @@ export interface QemuOptions {
   readonly mtu?: number
   /** Gives up connecting, or waiting to be connected to. */
   readonly signal?: AbortSignal
+  /** We listen; the sentence says for whom, and how to start it. */
+  readonly onWaiting?: (what: string) => void
 }
 
 type StreamName = Extract<LinkName, { kind: 'qemu-unix' | 'qemu-tcp' }>
@@ -33,10 +35,15 @@ export async function openQemuStream(link: StreamName, options: QemuOptions): Pr
     link.kind === 'qemu-unix'
       ? `addr.type=unix,addr.path=${link.path}`
       : `addr.type=inet,addr.host=${link.remote.address},addr.port=${link.remote.port}`
-  const mend = `qemu-system-x86_64 … -netdev stream,id=n0,server=on,${address} -device virtio-net-pci,netdev=n0`
+  const run = (server: string): string =>
+    `qemu-system-x86_64 … -netdev stream,id=n0,${server}${address} -device virtio-net-pci,netdev=n0`
+  const mend = run('server=on,')
   const socket = await connectStream(target, what, mend, options.signal).catch((error: unknown) => {
     // A Unix path that does not exist is ours to make; a TCP address may be another machine's.
-    if (link.kind === 'qemu-unix' && isMissing(error)) return acceptStream(target, what, options.signal)
+    if (link.kind === 'qemu-unix' && isMissing(error)) {
+      const onListening = (): void => options.onWaiting?.(`waiting for QEMU at ${where}: ${run('')}`)
+      return acceptStream(target, what, onListening, options.signal)
+    }
     throw error
   })
   return new StreamLink(socket, { ...options, name: `qemu-${where}`, mend })

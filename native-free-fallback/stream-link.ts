@@ -215,7 +215,12 @@ const reasonOf = (signal: AbortSignal | undefined): Error =>
  * Listens, and takes the first who connects: QEMU with server=off. When the signal aborts it gives up: closing the
  * server takes the socket's file away.
  */
-export function acceptStream(target: StreamTarget, what: string, signal?: AbortSignal): Promise<Socket> {
+export function acceptStream(
+  target: StreamTarget,
+  what: string,
+  onListening: () => void,
+  signal?: AbortSignal,
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => {
       signal?.removeEventListener('abort', giveUp)
@@ -241,7 +246,7 @@ export function acceptStream(target: StreamTarget, what: string, signal?: AbortS
         ),
       ),
     )
-    server.listen(target)
+    server.listen(target, onListening)
   })
 }
 

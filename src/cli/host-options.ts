@@ -9,7 +9,7 @@ import type { IpAddress, IpPrefix } from '../wire/address.ts'
 import { MacAddress } from '../wire/ethernet.ts'
 import * as read from './arguments.ts'
 import type { Stop } from './interrupt.ts'
-import { giveAwayStdout } from './output.ts'
+import { giveAwayStdout, say } from './output.ts'
 
 export interface HostFlags {
   link: string
@@ -80,7 +80,8 @@ const LATE_MILLIS = 500
 /** Null where the run was stopped first; a host that opens too late is closed again. */
 export async function openHost(flags: HostFlags, stop: Stop): Promise<Host | null> {
   if (flags.capture === '-') giveAwayStdout()
-  const opening = Host.open({ ...hostOptions(flags), signal: stop.signal })
+  const onWaiting = (what: string): void => say(`hourglass: ${what}`)
+  const opening = Host.open({ ...hostOptions(flags), signal: stop.signal, onWaiting })
   const tooLate = stop.promise.then(() => null)
   const host = await Promise.race([opening, tooLate])
   if (host !== null && stop.reason === null) return host

@@ -25,6 +25,8 @@ export interface HostLink {
   probes?: number
   /** Gives up where opening the link waits for somebody (qemu:unix:); the promise rejects with its reason. */
   signal?: AbortSignal
+  /** Opening waits for somebody from now on; the sentence says for whom, and how to start it. */
+  onWaiting?: (what: string) => void
 }
 
 /** The same with every text read. */

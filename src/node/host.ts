@@ -153,8 +153,11 @@ export class Host {
       return this.attach(device, { ...options, probes: 0 })
     }
     const { pool, counters } = this.stack
-    const signal = options.signal === undefined ? {} : { signal: options.signal }
-    const edge = await openLink(link, { pool, counters, offload: options.offload ?? true, ...mtu, ...signal })
+    const waiting = {
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.onWaiting === undefined ? {} : { onWaiting: options.onWaiting }),
+    }
+    const edge = await openLink(link, { pool, counters, offload: options.offload ?? true, ...mtu, ...waiting })
     try {
       configureSystemSide(link, edge.name, options.osAddresses, options.mtu)
       const device = this.capture === null ? edge : captured(edge, this.capture, this.clock)

@@ -26,6 +26,8 @@ export interface LinkOptions {
   readonly offload?: boolean
   /** Gives up where opening waits for somebody; the promise rejects with its reason. */
   readonly signal?: AbortSignal
+  /** Opening waits for somebody from now on; the sentence says for whom, and how to start it. */
+  readonly onWaiting?: (what: string) => void
 }
 
 /** Opens the link. `qemu:unix:PATH` where nothing is at PATH waits until QEMU connects; all others settle at once. */

@@ -223,11 +223,12 @@ describe('what the surroundings lack is told with its mend and ends with 3', () 
 describe('the end of a run', () => {
   const waiting = (path: string): string => `up --link qemu:unix:${path} --address 10.0.0.1/24`
 
-  it('--duration and ping -w count from before a link that nobody connects to', () => {
+  it('--duration and ping -w count from before a link that nobody connects to, and it is said who is awaited', () => {
     const path = inFolder('nobody')
-    expect(hourglass(`${waiting(path)} --duration 0.2`)).toEqual({ code: 0, stdout: '', stderr: '' })
-    const ping = hourglass(`ping --link qemu:unix:${path} --address 10.0.0.1/24 -w 0.2 10.0.0.2`)
-    expect(ping).toEqual({ code: 1, stdout: '', stderr: '' })
+    const stderr = `hourglass: waiting for QEMU at ${path}: qemu-system-x86_64 … -netdev stream,id=n0,addr.type=unix,addr.path=${path} -device virtio-net-pci,netdev=n0\n`
+    expect(hourglass(`${waiting(path)} --duration 0.5`)).toEqual({ code: 0, stdout: '', stderr })
+    const ping = hourglass(`ping --link qemu:unix:${path} --address 10.0.0.1/24 -w 0.5 10.0.0.2`)
+    expect(ping).toEqual({ code: 1, stdout: '', stderr })
     expect(existsSync(path)).toBe(false)
   })
 

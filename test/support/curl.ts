@@ -47,7 +47,8 @@ export async function download(
   seed: number,
 ): Promise<void> {
   const url = `http://${urlHost(family)}/${size}/${seed}`
-  const told = await namespace.must(['sh', '-c', `${CURL} '${url}' | sha256sum`], PATIENCE_MILLIS)
+  // What curl complains of is not hidden behind the end of the pipe.
+  const told = await namespace.must(['bash', '-o', 'pipefail', '-c', `${CURL} '${url}' | sha256sum`], PATIENCE_MILLIS)
   const sha256 = digestOf(seed, size)
   expect(told.split(' ')[0], `what curl got from ${url}`).toBe(sha256)
   expect(server.served.at(-1)).toEqual({ method: 'GET', bytes: size, sha256 })
