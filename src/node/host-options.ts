@@ -61,6 +61,6 @@ export interface HostOptions extends HostLink {
   nameServers?: readonly string[]
   /** Names that need no server: lines in the format of /etc/hosts. */
   hosts?: string
-  /** The same in a file, read where `hosts` is not given. Default: none. */
+  /** The same in a file, beside `hosts`, read when the first name is looked up; one that cannot be read is empty. Default: none. */
   hostsFile?: string
 }

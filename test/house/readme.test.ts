@@ -1,21 +1,23 @@
-// What the README promises: its programs compile, run and print what it says they print, the examples run, and each option
-// that a document gives to the command is one. The program for a real host runs in test/interop/readme.test.ts.
+// What the README and docs/node.md promise: their programs compile, run and print what they say, the examples run, and each
+// option that a document gives to the command is one. The program for a real host runs in test/interop/readme.test.ts.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
+import { CONFIG_VARIABLE, readSettings, type Settings, variableOf } from '../../src/node/register/settings.ts'
 import { hourglass } from '../support/hourglass.ts'
 import { blocksOf, ProgramFolder, README } from '../support/readme.ts'
 
 const TSX = import.meta.resolve('tsx')
 const TSC = fileURLToPath(import.meta.resolve('typescript/lib/tsc.js'))
 const folder = new ProgramFolder()
-const programs = blocksOf(README, 'ts')
+const NODE_PAGE = readFileSync(join('docs', 'node.md'), 'utf8')
+const programs = [README, NODE_PAGE].flatMap((page) => blocksOf(page, 'ts'))
 const worlds = programs.filter((program) => program.includes('new World('))
 /** Those that need no privileges and end by themselves. */
-const EXAMPLES = ['echo.ts', 'partition.ts', 'tcp.ts']
+const EXAMPLES = ['echo.ts', 'partition.ts', 'reconnect.ts', 'tcp.ts']
 afterAll(() => folder.remove())
 
 function run(file: string): { lines: string[]; stderr: string; status: number | null } {
@@ -69,7 +71,8 @@ describe('the README', () => {
       const file = folder.save(`world-${index}.ts`, program)
       const { lines, stderr, status } = run(file)
       expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
-      const [, begins = 'nothing'] = /It prints [^`]*`([^`…]+)/.exec(README.slice(README.indexOf(program)))!
+      const page = README.includes(program) ? README : NODE_PAGE
+      const [, begins = 'nothing'] = /It prints [^`]*`([^`…]+)/.exec(page.slice(page.indexOf(program)))!
       expect(lines.at(-1)).toContain(begins)
       expect(run(file).lines).toEqual(lines)
     },
@@ -83,6 +86,15 @@ describe('the README', () => {
     const { lines, stderr, status } = run(join(process.cwd(), 'examples', name))
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
     expect(lines[0]).not.toBe('')
+  })
+
+  test('is followed by a page that has each setting of a program’s host, under its three names', () => {
+    const rows = [...NODE_PAGE.matchAll(/^\| .*\| `(HOURGLASS_\w+)` \| `(\w+)` \|/gm)]
+    const unknown = join(folder.path, 'settings.json')
+    writeFileSync(unknown, '{ "no such": 1 }')
+    const read = (): unknown => readSettings({ [CONFIG_VARIABLE]: unknown })
+    expect(read).toThrow(`the keys are ${rows.map(([, , key]) => key).join(', ')}`)
+    expect(rows.map(([, variable]) => variable)).toEqual(rows.map(([, , key]) => variableOf(key as keyof Settings)))
   })
 
   test('and the documents give the command no option that it does not have', () => {
