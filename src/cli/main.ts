@@ -44,6 +44,7 @@ async function main(words: readonly string[]): Promise<number> {
     .showHelpAfterError('(hourglass --help shows how it is used)')
     .addHelpText('before', EXAMPLES)
     .exitOverride()
+    .enablePositionalOptions()
     .configureOutput({ writeOut: printBytes })
   demoCommand(program, end)
   upCommand(program, end)

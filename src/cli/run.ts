@@ -40,6 +40,8 @@ export function runCommand(program: Command, end: (code: number) => void): void 
     .option('--control <PATH>', 'the control socket that hourglass ss, ip and nstat ask; default: by the process')
     .option('--no-control', 'no control socket')
     .argument('<COMMAND...>', 'the command, after --')
+    // Its options are its own, also where -- was left out.
+    .passThroughOptions()
     .action(async (words: string[], flags: RunFlags) => end(await run(words, flags)))
   command.addHelpText(
     'before',

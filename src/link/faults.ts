@@ -6,6 +6,7 @@
 // covered up by whoever completes the checksum afterwards.
 
 import type { Packet } from '../buf/packet.ts'
+import { UsageError } from '../errors.ts'
 import { type Random, SeededRandom } from '../random.ts'
 import { type Clock, earlier, type Micros } from '../time.ts'
 import type { MacAddress } from '../wire/ethernet.ts'
@@ -25,6 +26,10 @@ export interface Faults {
 export function faulty(device: EdgeDevice, faults: Faults, random: Random, clock: Clock): FaultyEdgeDevice
 export function faulty(device: Device, faults: Faults, random: Random, clock: Clock): FaultyDevice
 export function faulty(device: Device | EdgeDevice, faults: Faults, random: Random, clock: Clock): FaultyDevice {
+  for (const name of Object.keys(faults)) {
+    if (name !== 'outbound' && name !== 'inbound')
+      throw new UsageError(`faults have no direction '${name}': give those of outbound, of inbound, or both`)
+  }
   return isEdge(device)
     ? new FaultyEdgeDevice(device, faults, random, clock)
     : new PlainFaultyDevice(device, faults, random, clock)

@@ -1,5 +1,6 @@
 // What a program says of a host and its links: host.ts takes it, host-check.ts looks whether it can be.
 
+import { UsageError } from '../errors.ts'
 import { IpAddress, IpPrefix } from '../wire/address.ts'
 import { MacAddress } from '../wire/ethernet.ts'
 import type { IsnChoice } from './epoch-file.ts'
@@ -27,6 +28,42 @@ export interface HostLink {
   signal?: AbortSignal
   /** Opening waits for somebody from now on; the sentence says for whom, and how to start it. */
   onWaiting?: (what: string) => void
+}
+
+/** Every option; the compiler sees that none is missing. */
+const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
+  link: true,
+  addresses: true,
+  gateways: true,
+  mtu: true,
+  osAddresses: true,
+  offload: true,
+  acceptRouters: true,
+  mac: true,
+  probes: true,
+  signal: true,
+  capture: true,
+  forwarding: true,
+  name: true,
+  isn: true,
+  nameServers: true,
+  hosts: true,
+  hostsFile: true,
+}
+const LISTS = ['addresses', 'gateways', 'osAddresses', 'nameServers'] as const
+
+/** For programs that no compiler has seen. Throws UsageError. */
+export function checkShape(options: HostOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(OPTIONS, name))
+      throw new UsageError(`a host has no option '${name}': the options are ${Object.keys(OPTIONS).join(', ')}`)
+  }
+  if (typeof options.link !== 'string')
+    throw new UsageError(`the link of a host is ${String(options.link)}: give a text like 'tap:tap0'`)
+  for (const name of LISTS) {
+    if (options[name] !== undefined && !Array.isArray(options[name]))
+      throw new UsageError(`${name} is no list: give one, also of a single address`)
+  }
 }
 
 /** The same with every text read. */

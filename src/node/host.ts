@@ -19,7 +19,7 @@ import { type DnsModule, makeDns } from './dns/dns.ts'
 import { Driver } from './driver.ts'
 import { isnOf } from './epoch-file.ts'
 import { carriesIpv6, checkLink } from './host-check.ts'
-import { type HostLink, type HostOptions, type ReadLink, readLink } from './host-options.ts'
+import { checkShape, type HostLink, type HostOptions, type ReadLink, readLink } from './host-options.ts'
 import { makeNet, type Net } from './net/net.ts'
 import { openLink } from './open-link.ts'
 import { CryptoRandom } from './random.ts'
@@ -58,6 +58,7 @@ export class Host {
 
   /** Opens the link and brings the host up. Throws UsageError, EnvironmentError, NetError. */
   static async open(options: HostOptions): Promise<Host> {
+    checkShape(options)
     checkLink(readLink(options))
     const host = new Host(options)
     try {
@@ -135,6 +136,7 @@ export class Host {
 
   /** Opens one more link. Throws UsageError, EnvironmentError, NetError; the host is then as before. */
   async addLink(given: HostLink): Promise<Interface> {
+    checkShape(given)
     const options = readLink(given)
     const link = checkLink(options)
     const mtu = options.mtu === undefined ? {} : { mtu: options.mtu }

@@ -5,7 +5,14 @@ import { EnvironmentError, UsageError } from '../errors.ts'
 import { ControlSocket } from './control/control-socket.ts'
 import { Host } from './host.ts'
 import { farewell } from './register/farewell.ts'
-import { CONFIG_VARIABLE, hostOptionsOf, readSettings, type Settings, variableOf } from './register/settings.ts'
+import {
+  CONFIG_VARIABLE,
+  hostOptionsOf,
+  readSettings,
+  type Settings,
+  strayVariables,
+  variableOf,
+} from './register/settings.ts'
 
 /** What somebody reads who gave no settings at all. */
 export const NO_HOST = `this process has no host: set ${variableOf('link')} and ${variableOf('address')}, or ${CONFIG_VARIABLE} to a file of settings, or call setProcessHost()`
@@ -44,6 +51,8 @@ async function openProcessHost(): Promise<Host> {
 
 /** Opens a host for as long as the process lasts, and waits until its addresses may be used. Rejects as processHost(). */
 export async function openHostOf(settings: Settings): Promise<Host> {
+  for (const name of strayVariables(process.env))
+    process.emitWarning(`${name} is no setting of a host, and is passed over: docs/programs.md has them all`)
   const host = await Host.open(hostOptionsOf(settings))
   try {
     await host.ready()

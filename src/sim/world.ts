@@ -86,8 +86,9 @@ export class World {
     return stack
   }
 
-  /** Plugs a host into a device: one end of a cable, a port of a switch. */
+  /** Plugs a host into a device that has none: one end of a cable, a port of a switch. Throws UsageError. */
   attach(host: Stack, device: Device, options: AttachOptions = {}): Interface {
+    if (device.onReceive !== null) throw new UsageError(`${device.name} has a host already: each end is for one`)
     const { addresses, faults, ...rest } = options
     const name = options.name ?? `eth${host.interfaces.all.length - 1}`
     const fork = this.random.fork(`${host.name} ${name}`)

@@ -1,4 +1,4 @@
-// What the README and docs/node.md promise: their programs compile, run and print what they say, the examples run, and each
+// What the README and docs/programs.md promise: their programs compile, run and print what they say, the examples run, and each
 // option that a document gives to the command is one. The program for a real host runs in test/interop/readme.test.ts.
 
 import { spawnSync } from 'node:child_process'
@@ -13,8 +13,8 @@ import { blocksOf, ProgramFolder, README } from '../support/readme.ts'
 const TSX = import.meta.resolve('tsx')
 const TSC = fileURLToPath(import.meta.resolve('typescript/lib/tsc.js'))
 const folder = new ProgramFolder()
-const NODE_PAGE = readFileSync(join('docs', 'node.md'), 'utf8')
-const programs = [README, NODE_PAGE].flatMap((page) => blocksOf(page, 'ts'))
+const PROGRAMS_PAGE = readFileSync(join('docs', 'programs.md'), 'utf8')
+const programs = [README, PROGRAMS_PAGE].flatMap((page) => blocksOf(page, 'ts'))
 const worlds = programs.filter((program) => program.includes('new World('))
 /** Those that need no privileges and end by themselves. */
 const EXAMPLES = ['echo.ts', 'partition.ts', 'reconnect.ts', 'tcp.ts']
@@ -71,7 +71,7 @@ describe('the README', () => {
       const file = folder.save(`world-${index}.ts`, program)
       const { lines, stderr, status } = run(file)
       expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
-      const page = README.includes(program) ? README : NODE_PAGE
+      const page = README.includes(program) ? README : PROGRAMS_PAGE
       const [, begins = 'nothing'] = /It prints [^`]*`([^`…]+)/.exec(page.slice(page.indexOf(program)))!
       expect(lines.at(-1)).toContain(begins)
       expect(run(file).lines).toEqual(lines)
@@ -89,7 +89,7 @@ describe('the README', () => {
   })
 
   test('is followed by a page that has each setting of a program’s host, under its three names', () => {
-    const rows = [...NODE_PAGE.matchAll(/^\| .*\| `(HOURGLASS_\w+)` \| `(\w+)` \|/gm)]
+    const rows = [...PROGRAMS_PAGE.matchAll(/^\| .*\| `(HOURGLASS_\w+)` \| `(\w+)` \|/gm)]
     const unknown = join(folder.path, 'settings.json')
     writeFileSync(unknown, '{ "no such": 1 }')
     const read = (): unknown => readSettings({ [CONFIG_VARIABLE]: unknown })

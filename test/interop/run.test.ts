@@ -98,6 +98,12 @@ describe('what a program on a host of its own is told', () => {
     expect([code, stderr]).toEqual([127, expect.stringMatching(/there is none of this name. To mend it/)])
   })
 
+  it('its own options, also where -- was left out', () => {
+    const program = [process.execPath, '-p', 'process.argv.slice(1).join()', 'x', '--mtu', '9']
+    const words = ['run', '--link', 'mem', '--address', '10.0.0.1/24', ...program]
+    expect(hourglass(words)).toEqual({ code: 0, stdout: 'x,--mtu,9\n', stderr: '' })
+  })
+
   it('nothing, and its exit code is the command’s', () => {
     expect(
       hourglass(['run', '--link', 'mem', '--address', '10.0.0.1/24', '--', process.execPath, '-e', 'process.exit(7)']),

@@ -385,6 +385,10 @@ describe('faulty', () => {
     expect(() => build({}).device.inbound.configure(options)).toThrow(UsageError)
   })
 
+  it('refuses a direction that there is not, such as a fault outside of both', () => {
+    expect(() => build({ loss: 0.1 } as Faults)).toThrow(/no direction 'loss': give those of outbound/)
+  })
+
   it('has every knob at rest by default', () => {
     const probabilities = [
       NO_FAULTS.loss,

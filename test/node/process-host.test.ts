@@ -10,6 +10,9 @@ import type dns from 'hourglass/dns'
 import type net from 'hourglass/net'
 import type { AddressInfo, Socket } from 'hourglass/net'
 import { afterAll, describe, expect, expectTypeOf, it } from 'vitest'
+import { UsageError } from '../../src/errors.ts'
+import { Host } from '../../src/node/host.ts'
+import type { HostOptions } from '../../src/node/host-options.ts'
 import type { Net } from '../../src/node/net/net.ts'
 import { node, registered } from '../support/registered.ts'
 
@@ -40,6 +43,24 @@ describe('the modules of the process’s host', () => {
   it.concurrent('come by require in a program under register', async () => {
     const { code, stdout, stderr } = await registered([program('required.cjs')])
     expect([code, stderr, JSON.parse(stdout)]).toEqual([0, '', ['hello', 'function', 'function']])
+  })
+
+  it.concurrent('come with a warning where the environment has something like a setting that is none', async () => {
+    const { code, stderr } = await registered([program('required.cjs')], {
+      environment: { HOURGLASS_HOSTS: 'db=10.77.0.9' },
+    })
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/Warning: HOURGLASS_HOSTS is no setting of a host, and is passed over/)
+  })
+
+  it.concurrent.each([
+    [{ address: ['10.0.0.1/24'] }, "a host has no option 'address': the options are link, addresses, "],
+    [{ link: undefined }, "the link of a host is undefined: give a text like 'tap:tap0'"],
+    [{ addresses: '10.0.0.1/24' }, 'addresses is no list: give one, also of a single address'],
+  ])('are of a host that is not opened with %o, which no compiler has seen', async (given, sentence) => {
+    const opening = Host.open({ link: 'mem', ...given } as HostOptions)
+    await expect(opening).rejects.toThrow(sentence)
+    await expect(opening).rejects.toThrow(UsageError)
   })
 
   it.concurrent('are refused to a require that comes before the host, with the ways out', async () => {

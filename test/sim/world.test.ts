@@ -273,6 +273,13 @@ describe('twenty hosts on a switch that loses, reorders, repeats, damages and pa
   })
 })
 
+test('an end that has a host takes no other', () =>
+  inWorld(1, async (world) => {
+    const cable = world.cable()
+    world.attach(world.host('a'), cable.a)
+    expect(() => world.attach(world.host('b'), cable.a)).toThrow(/has a host already: each end is for one/)
+  }))
+
 test("hosts of one world with pools of their own give each other's pages back", async () => {
   const pools = [testPool(), testPool()]
   const world = new World({ seed: 6 })

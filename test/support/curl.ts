@@ -11,8 +11,8 @@ import { digestOf, PseudoRandomBytes } from './pseudo-random.ts'
 import { type Family, urlHost } from './tap-host.ts'
 
 export const MIB = 1_024 * 1_024
-/** HOURGLASS_LONG=1 (npm run test:long): every transfer as long as the longest, although some of them take their time. */
-export const LONG = process.env.HOURGLASS_LONG === '1'
+/** LONG_TRANSFERS=1 (npm run test:long): every transfer as long as the longest, although some of them take their time. */
+export const LONG = process.env.LONG_TRANSFERS === '1'
 const MOST_SECONDS = 100
 const CURL = `curl -sS --fail --max-time ${MOST_SECONDS}`
 const PATIENCE_MILLIS = (MOST_SECONDS + 5) * 1_000

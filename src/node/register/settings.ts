@@ -76,6 +76,12 @@ export function readSettings(environment: Environment): Settings | null {
   return Object.keys(settings).length === 0 ? null : (settings as Settings)
 }
 
+/** Variables that look like settings and are none. */
+export function strayVariables(environment: Environment): string[] {
+  const known = new Set([...NAMES.map(variableOf), CONFIG_VARIABLE, TAKEN_VARIABLE])
+  return Object.keys(environment).filter((name) => name.startsWith('HOURGLASS_') && !known.has(name))
+}
+
 /** The settings as variables, for a child. */
 export function toEnvironment(settings: Settings): Record<string, string> {
   const variables: Record<string, string> = {}
