@@ -42,6 +42,7 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   mac: true,
   probes: true,
   signal: true,
+  onWaiting: true,
   capture: true,
   forwarding: true,
   name: true,
