@@ -330,6 +330,21 @@ const misuse: Scenario = async (dgram, trace) => {
     trace.attempt(`closed: ${label}`, call)
 }
 
+/** What is sent elsewhere while a socket connects finds it connected. */
+const sentMeanwhile: Scenario = async (dgram, trace) => {
+  const a = await bound(trace, dgram, 'a')
+  const b = await bound(trace, dgram, 'b')
+  b.connect(a.address().port, '127.0.0.1')
+  await new Promise<void>((resolve) => {
+    b.send('late', a.address().port, '127.0.0.1', (error) => {
+      trace.note('late', error)
+      resolve()
+    })
+  })
+  await closed(a)
+  await closed(b)
+}
+
 /** IPv4 has no such option. */
 const onlySix: Scenario = async (dgram, trace) => {
   const s = listen(trace, 's', dgram.createSocket({ type: 'udp4', ipv6Only: true }))
@@ -434,6 +449,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'sends that fail, and a lookup of one’s own': sendErrors,
   'misuse in every state': misuse,
   'groups and sources': groups,
+  'sending while it connects': sentMeanwhile,
   'IPv6 alone, on IPv4': onlySix,
   'udp6, with IPv4 on the same socket': six,
   'signals and disposal': aborting,

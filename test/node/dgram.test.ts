@@ -42,6 +42,11 @@ describe('Node’s dgram and ours', () => {
   })
 })
 
+test('connect() of a closed socket is refused, where Node’s stumbles over its own missing handle', () => {
+  const socket = ours.createSocket('udp4').close()
+  expect(() => socket.connect(9)).toThrow(expect.objectContaining({ code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' }))
+})
+
 describe('dgram in a world', () => {
   test('a group’s datagrams reach the members of another host, from the sources that they asked for (RFC 3678 §4.1.2)', () =>
     inWorld(

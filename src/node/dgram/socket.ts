@@ -108,7 +108,7 @@ export class DgramSocket extends EventEmitter {
       host = ''
     } else if (address === undefined) host = ''
     errors.validateString(host, 'address')
-    const state = this[kState]
+    const state = runningState(this)
     if (state.connectState !== DISCONNECTED) throw isConnected()
     state.connectState = CONNECTING
     if (state.bindState === UNBOUND) this.bind({ port: 0, exclusive: true }, null)

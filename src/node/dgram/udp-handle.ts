@@ -87,6 +87,8 @@ export class UdpHandle {
   /** The number of bytes sent, or the code of the error. Without `text`, to the connected peer. */
   send(list: readonly Uint8Array[], port: number, text: string | null): number | string {
     const bytes = list.length === 1 ? list[0]! : Buffer.concat(list)
+    // It was connected while the address was looked up.
+    if (text !== null && this.udp !== null && this.udp.endpoint.remoteAddress !== null) return 'EISCONN'
     const to = text === null ? undefined : this.target(text, port)
     if (to === null) return 'EINVAL'
     const failed = this.deferredBind() ?? codeOf(() => this.udp!.send(bytes, to))
