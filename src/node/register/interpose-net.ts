@@ -9,6 +9,7 @@ import { asNormalized } from '../net/arguments.ts'
 import type { OwnNet } from '../net/net.ts'
 import type { NetServer } from '../net/server.ts'
 import type { NetSocket } from '../net/socket.ts'
+import { type OnRead, STATE } from '../net/socket-state.ts'
 import { isWrapped, OURS } from '../net/wrapped-streams.ts'
 
 /** Which destinations are our host's; the others stay the system's. */
@@ -93,7 +94,8 @@ function mount(
   }
   begin(outer)
   // The outer one ends when the program says so, by its own allowHalfOpen.
-  const inner = new net.Socket({ ...rest, allowHalfOpen: true })
+  const inner = new net.Socket({ ...rest, onread: onReadOf(outer), allowHalfOpen: true })
+  stayOpen(inner)
   mounted.set(outer, inner)
   const closing: Closing = { open: 2, hadError: false }
   Object.defineProperty(outer, OURS, { value: true, configurable: true })
@@ -106,7 +108,12 @@ function mount(
     configurable: true,
     enumerable: true,
   })
-  for (const event of TOLD) inner.on(event, (...args: unknown[]) => outer.emit(event, ...args))
+  for (const event of TOLD) {
+    inner.on(event, (...args: unknown[]) => {
+      Object.assign(outer, { connecting: inner.connecting })
+      outer.emit(event, ...args)
+    })
+  }
   Object.assign(outer, { connecting: true })
   inner.once('connect', () => {
     Object.assign(outer, { connecting: false })
@@ -133,6 +140,26 @@ function mount(
   inner.pause()
   inner.connect(asNormalized([{ ...rest, signal: undefined }]))
   return outer
+}
+
+/** What the program gave its socket to read into, past the stream; undefined: nothing. Node keeps it under symbols. */
+function onReadOf(outer: Socket): OnRead | undefined {
+  const kept = new Map(Object.getOwnPropertySymbols(outer).map((key) => [key.description, Reflect.get(outer, key)]))
+  const callback = kept.get('kBufferCb') as OnRead['callback'] | null | undefined
+  if (!callback) return undefined
+  return {
+    buffer: kept.get('kBufferGen') ?? kept.get('kBuffer'),
+    callback: (bytes, buffer) => {
+      touch(outer)
+      return callback.call(outer, bytes, buffer)
+    },
+  }
+}
+
+/** It is closed when the outside is, which may hold what nobody has read when both directions are over. */
+function stayOpen(inner: NetSocket): void {
+  const { _readableState, _writableState } = inner as unknown as Record<string, { autoDestroy: boolean }>
+  for (const state of [_readableState!, _writableState!]) state.autoDestroy = false
 }
 
 /** A socket may connect again when its connection is over, as Node's own method has it. */
@@ -178,13 +205,14 @@ function methodsOver(inner: NetSocket, closing: Closing): Methods<Socket> {
     _read() {
       inner.resume()
     },
+    // Past the stream inside, which would take a tick for each: what was written leaves before what comes after it.
     _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done) {
       touch(this)
-      inner.write(bytesOf({ chunk, encoding }), done)
+      inner._write(chunk, encoding, done)
     },
     _writev(pieces: Piece[], done: Done) {
       touch(this)
-      inner.write(Buffer.concat(pieces.map(bytesOf)), done)
+      inner._writev(pieces, done)
     },
     _final(done: Done) {
       inner.end(() => done())
@@ -199,6 +227,14 @@ function methodsOver(inner: NetSocket, closing: Closing): Methods<Socket> {
       const ended = event === 'close' ? untold.get(this)?.shift() : undefined
       if (ended === undefined) return EventEmitter.prototype.emit.call(this, event, ...words)
       return closeHalf(this, ended)
+    },
+    pause() {
+      if (inner[STATE].readsDirectly) inner.pause()
+      return Socket.prototype.pause.call(this)
+    },
+    resume() {
+      if (inner[STATE].readsDirectly) inner.resume()
+      return Socket.prototype.resume.call(this)
     },
     resetAndDestroy() {
       if (this.connecting) return this.once('connect', () => this.resetAndDestroy())
