@@ -12,6 +12,7 @@ import { type Clock, earlier, type Micros } from '../time.ts'
 import type { MacAddress } from '../wire/ethernet.ts'
 import { type Device, NO_OFFLOADS, type Offloads } from './device.ts'
 import type { EdgeDevice } from './edge-device.ts'
+import { EdgeWrapper } from './edge-wrapper.ts'
 import { FaultLine } from './fault-line.ts'
 import type { FaultOptions } from './fault-options.ts'
 
@@ -30,17 +31,17 @@ export function faulty(device: Device | EdgeDevice, faults: Faults, random: Rand
     if (name !== 'outbound' && name !== 'inbound')
       throw new UsageError(`faults have no direction '${name}': give those of outbound, of inbound, or both`)
   }
-  return isEdge(device)
-    ? new FaultyEdgeDevice(device, faults, random, clock)
-    : new PlainFaultyDevice(device, faults, random, clock)
+  const plain = new PlainFaultyDevice(device, faults, random, clock)
+  if (!('drain' in device)) return plain
+  return Object.assign(new EdgeWrapper(device, plain), { outbound: plain.outbound, inbound: plain.inbound })
 }
-
-const isEdge = (device: Device | EdgeDevice): device is EdgeDevice => 'drain' in device
 
 export interface FaultyDevice extends Device {
   readonly outbound: FaultLine
   readonly inbound: FaultLine
 }
+
+export type FaultyEdgeDevice = EdgeDevice & FaultyDevice
 
 class PlainFaultyDevice implements FaultyDevice {
   readonly name: string
@@ -92,78 +93,6 @@ class PlainFaultyDevice implements FaultyDevice {
     if (this.onReceive === null) return this.inbound.counters.drop(packet, 'deviceDown')
     this.onReceive(packet)
     return true
-  }
-}
-
-export class FaultyEdgeDevice implements EdgeDevice, FaultyDevice {
-  readonly name: string
-  readonly medium: 'ethernet' | 'ip'
-  readonly mtu: number
-  readonly offloads: Offloads
-  readonly macAddress: MacAddress | null
-  readonly outbound: FaultLine
-  readonly inbound: FaultLine
-  private readonly inner: EdgeDevice
-  private readonly plain: PlainFaultyDevice
-
-  constructor(inner: EdgeDevice, faults: Faults, random: Random, clock: Clock) {
-    this.inner = inner
-    this.plain = new PlainFaultyDevice(inner, faults, random, clock)
-    this.name = this.plain.name
-    this.medium = this.plain.medium
-    this.mtu = this.plain.mtu
-    this.offloads = this.plain.offloads
-    this.macAddress = this.plain.macAddress
-    this.outbound = this.plain.outbound
-    this.inbound = this.plain.inbound
-  }
-
-  get onReceive(): Device['onReceive'] {
-    return this.plain.onReceive
-  }
-
-  set onReceive(receive: Device['onReceive']) {
-    this.plain.onReceive = receive
-  }
-
-  get onReadable(): EdgeDevice['onReadable'] {
-    return this.inner.onReadable
-  }
-
-  set onReadable(readable: EdgeDevice['onReadable']) {
-    this.inner.onReadable = readable
-  }
-
-  get onFailure(): EdgeDevice['onFailure'] {
-    return this.inner.onFailure
-  }
-
-  set onFailure(failure: EdgeDevice['onFailure']) {
-    this.inner.onFailure = failure
-  }
-
-  transmit(packet: Packet): boolean {
-    return this.plain.transmit(packet)
-  }
-
-  drain(budget: number): number {
-    return this.inner.drain(budget)
-  }
-
-  arm(): void {
-    this.inner.arm()
-  }
-
-  deadline(): Micros {
-    return this.plain.deadline()
-  }
-
-  poll(now: Micros): void {
-    this.plain.poll(now)
-  }
-
-  close(): void {
-    this.plain.close()
   }
 }
 

@@ -6,6 +6,7 @@ import type { Micros } from '../time.ts'
 import type { MacAddress } from '../wire/ethernet.ts'
 import type { Device, Offloads } from './device.ts'
 import type { EdgeDevice } from './edge-device.ts'
+import { EdgeWrapper } from './edge-wrapper.ts'
 
 export interface Observer {
   /** A packet is about to be delivered (in) or transmitted (out). It stays whole and unchanged. Returns a mark of its own. */
@@ -17,7 +18,8 @@ export interface Observer {
 export function observed(device: EdgeDevice, observer: Observer): EdgeDevice
 export function observed(device: Device, observer: Observer): Device
 export function observed(device: Device | EdgeDevice, observer: Observer): Device {
-  return 'drain' in device ? new ObservedEdgeDevice(device, observer) : new ObservedDevice(device, observer)
+  const plain = new ObservedDevice(device, observer)
+  return 'drain' in device ? new EdgeWrapper(device, plain) : plain
 }
 
 class ObservedDevice implements Device {
@@ -70,75 +72,5 @@ class ObservedDevice implements Device {
     if (this.onReceive === null) packet.release()
     else this.onReceive(packet)
     if (packet.note !== note) this.observer.after(mark, packet.note, false)
-  }
-}
-
-class ObservedEdgeDevice implements EdgeDevice {
-  readonly name: string
-  readonly medium: Device['medium']
-  readonly offloads: Offloads
-  readonly macAddress: MacAddress | null
-  private readonly inner: EdgeDevice
-  private readonly plain: ObservedDevice
-
-  constructor(inner: EdgeDevice, observer: Observer) {
-    this.name = inner.name
-    this.medium = inner.medium
-    this.offloads = inner.offloads
-    this.macAddress = inner.macAddress
-    this.inner = inner
-    this.plain = new ObservedDevice(inner, observer)
-  }
-
-  get mtu(): number {
-    return this.inner.mtu
-  }
-
-  get onReceive(): ((packet: Packet) => void) | null {
-    return this.plain.onReceive
-  }
-
-  set onReceive(receiver: ((packet: Packet) => void) | null) {
-    this.plain.onReceive = receiver
-  }
-
-  get onReadable(): (() => void) | null {
-    return this.inner.onReadable
-  }
-
-  set onReadable(listener: (() => void) | null) {
-    this.inner.onReadable = listener
-  }
-
-  get onFailure(): ((error: Error) => void) | null {
-    return this.inner.onFailure
-  }
-
-  set onFailure(listener: ((error: Error) => void) | null) {
-    this.inner.onFailure = listener
-  }
-
-  transmit(packet: Packet): boolean {
-    return this.plain.transmit(packet)
-  }
-
-  drain(budget: number): number {
-    return this.inner.drain(budget)
-  }
-
-  arm(): void {
-    this.inner.arm()
-  }
-
-  deadline(): Micros {
-    return this.inner.deadline()
-  }
-
-  poll(now: Micros): void {
-    this.inner.poll(now)
-  }
-
-  close(): void {
-    this.inner.close()
   }
 }
