@@ -1,6 +1,7 @@
 // The host of this process: what `hourglass/net`, `hourglass/dgram` and `hourglass/dns` and the programs under
 // `hourglass/register` talk through. A program sets one, or it is opened as the environment says, once.
 
+import { isMainThread } from 'node:worker_threads'
 import { EnvironmentError, UsageError } from '../errors.ts'
 import { ControlSocket } from './control/control-socket.ts'
 import { Host } from './host.ts'
@@ -70,7 +71,8 @@ export async function openHostOf(settings: Settings): Promise<Host> {
 }
 
 async function openControl(host: Host, { control }: Settings): Promise<ControlSocket | null> {
-  if (control === 'off') return null
+  // The control socket is found by its process: a worker's host would take the place of the main thread's.
+  if (control === 'off' || !isMainThread) return null
   try {
     return await ControlSocket.open(host.stack, control)
   } catch (error) {

@@ -45,6 +45,11 @@ describe('the modules of the process’s host', () => {
     expect([code, stderr, JSON.parse(stdout)]).toEqual([0, '', ['hello', 'function', 'function']])
   })
 
+  it.concurrent('come in a worker thread, of a host of its own', async () => {
+    const { code, stdout, stderr } = await node([program('worker.mjs')], HOST)
+    expect([code, stdout, stderr]).toEqual([0, 'the main thread\na worker\n', ''])
+  })
+
   it.concurrent('come with a warning where the environment has something like a setting that is none', async () => {
     const { code, stderr } = await registered([program('required.cjs')], {
       environment: { HOURGLASS_HOSTS: 'db=10.77.0.9' },
@@ -67,6 +72,12 @@ describe('the modules of the process’s host', () => {
     const { code, stderr } = await node([program('required.cjs')], HOST)
     expect(code).toBe(1)
     expect(stderr).toContain('require() cannot wait for one: run it with node --import hourglass/register')
+  })
+
+  it.concurrent('come not by node --require hourglass/register, which says how it is done', async () => {
+    const { code, stderr } = await node(['--require', 'hourglass/register', '--print', '1'], HOST)
+    expect(code).toBe(1)
+    expect(stderr).toContain('require() cannot: run the program with node --import hourglass/register')
   })
 
   it('have the types of Node’s own, and the sockets of every host go where Node’s go', () => {
