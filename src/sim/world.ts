@@ -40,6 +40,31 @@ interface Sleepers extends Timed {
   readonly wakes: (() => void)[]
 }
 
+/** The options' names; the compiler sees that none is missing. */
+const ATTACH_OPTIONS: Readonly<Record<keyof AttachOptions, true>> = {
+  name: true,
+  mac: true,
+  mtu: true,
+  vlan: true,
+  addresses: true,
+  faults: true,
+  linkLocal: true,
+  acceptRouters: true,
+  probes: true,
+}
+const CABLE_OPTIONS: Readonly<Record<keyof CableOptions, true>> = {
+  name: true,
+  medium: true,
+  mtu: true,
+  offloads: true,
+  delay: true,
+  bitsPerSecond: true,
+  queueBytes: true,
+  queuePackets: true,
+  fromA: true,
+  fromB: true,
+}
+
 /** 2026-01-01T00:00:00Z. */
 const START_WALL = 1_767_225_600_000_000 as Micros
 /** Events of one run without a limit of time: beyond it, something goes round in circles. */
@@ -88,6 +113,9 @@ export class World {
 
   /** Plugs a host into a device that has none: one end of a cable, a port of a switch. Throws UsageError. */
   attach(host: Stack, device: Device, options: AttachOptions = {}): Interface {
+    checkNames('attach()', options, ATTACH_OPTIONS)
+    if (typeof device?.transmit !== 'function')
+      throw new UsageError('a host is attached to one end: cable.a, cable.b, or what switch.port() gives')
     if (device.onReceive !== null) throw new UsageError(`${device.name} has a host already: each end is for one`)
     const { addresses, faults, ...rest } = options
     const name = options.name ?? `eth${host.interfaces.all.length - 1}`
@@ -101,7 +129,7 @@ export class World {
       name,
       device: outer,
       mac: options.mac ?? MacAddress.random(this.random.fork(`mac ${host.name} ${name}`)),
-      addresses: (addresses ?? []).map((text) => IpPrefix.from(text)),
+      addresses: (addresses ?? []).map((text) => IpPrefix.of(text)),
     })
     if (faultyDevice !== null) this.faults.set(added, faultyDevice)
     return added
@@ -115,7 +143,9 @@ export class World {
     return device
   }
 
+  /** Throws UsageError for options that there are not, or that go too far. */
   cable(options: CableOptions = {}): Cable {
+    checkNames('cable()', options, CABLE_OPTIONS)
     const cable = new Cable(this.clock, { name: `cable${this.cables.length}`, ...options })
     this.cables.push(cable)
     return cable
@@ -204,6 +234,14 @@ export class World {
     for (const host of this.hosts) host.close()
     for (const cable of this.cables) cable.close()
     for (const one of this.switches) one.close()
+  }
+}
+
+/** For programs that no compiler has seen. Throws UsageError. */
+function checkNames(what: string, given: object, known: object): void {
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(known, name))
+      throw new UsageError(`${what} has no option '${name}': the options are ${Object.keys(known).join(', ')}`)
   }
 }
 

@@ -5,6 +5,7 @@ import { nonZero } from '../../src/counters.ts'
 import { SeededRandom } from '../../src/random.ts'
 import { World } from '../../src/sim/world.ts'
 import { UdpSocket } from '../../src/socket/udp-socket.ts'
+import type { Stack } from '../../src/stack.ts'
 import { type Micros, micros, millis, NEVER, seconds } from '../../src/time.ts'
 import { IpAddress } from '../../src/wire/address.ts'
 import { bytesUpTo } from '../support/packets.ts'
@@ -272,6 +273,34 @@ describe('twenty hosts on a switch that loses, reorders, repeats, damages and pa
     expect(a).not.toEqual(c)
   })
 })
+
+test.each<[string, (world: World, host: Stack) => unknown, string]>([
+  [
+    'a whole cable',
+    (world, host) => world.attach(host, world.cable() as never),
+    'attached to one end: cable.a, cable.b',
+  ],
+  ['nothing', (world, host) => world.attach(host, undefined as never), 'attached to one end: cable.a, cable.b'],
+  [
+    'an option that there is not',
+    (world, host) => world.attach(host, world.cable().a, { address: [] } as never),
+    "attach() has no option 'address': the options are name,",
+  ],
+  [
+    'an address without its length',
+    (world, host) => world.attach(host, world.cable().a, { addresses: ['10.0.0.1'] }),
+    "'10.0.0.1' has no prefix length",
+  ],
+  [
+    'a cable with a knob that there is not',
+    (world) => world.cable({ rate: 1 } as never),
+    "cable() has no option 'rate'",
+  ],
+])('a host is not attached to %s', (_, act, sentence) =>
+  inWorld(1, async (world) => {
+    expect(() => act(world, world.host('a'))).toThrow(sentence)
+  }),
+)
 
 test('an end that has a host takes no other', () =>
   inWorld(1, async (world) => {
