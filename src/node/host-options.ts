@@ -1,5 +1,6 @@
 // What a program says of a host and its links: host.ts takes it, host-check.ts looks whether it can be.
 
+import { isIP } from 'node:net'
 import { UsageError } from '../errors.ts'
 import { IpAddress, IpPrefix } from '../wire/address.ts'
 import { MacAddress } from '../wire/ethernet.ts'
@@ -51,6 +52,7 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   hosts: true,
   hostsFile: true,
 }
+const MOST_PORT = 0xffff
 const LISTS = ['addresses', 'gateways', 'osAddresses', 'nameServers'] as const
 
 /** For programs that no compiler has seen. Throws UsageError. */
@@ -65,6 +67,15 @@ export function checkShape(options: HostOptions): void {
     if (options[name] !== undefined && !Array.isArray(options[name]))
       throw new UsageError(`${name} is no list: give one, also of a single address`)
   }
+  for (const server of options.nameServers ?? []) nameServerOf(server)
+}
+
+/** As dns.setServers takes it. Throws UsageError. */
+export function nameServerOf(text: string): string {
+  const [, six = '', four = '', port = '53'] = /^(?:\[(.*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text) ?? []
+  const isPort = Number(port) > 0 && Number(port) <= MOST_PORT
+  if (isIP(text) !== 0 || (isPort && (isIP(six) === 6 || isIP(four) === 4))) return text
+  throw new UsageError(`the name server '${text}': write an address, or one with a port, like 10.0.0.53:5353`)
 }
 
 /** The same with every text read. */

@@ -62,6 +62,7 @@ describe('the modules of the process’s host', () => {
     [{ address: ['10.0.0.1/24'] }, "a host has no option 'address': the options are link, addresses, "],
     [{ link: undefined }, "the link of a host is undefined: give a text like 'tap:tap0'"],
     [{ addresses: '10.0.0.1/24' }, 'addresses is no list: give one, also of a single address'],
+    [{ nameServers: ['ns.test'] }, "the name server 'ns.test': write an address, or one with a port"],
   ])('are of a host that is not opened with %o, which no compiler has seen', async (given, sentence) => {
     const opening = Host.open({ link: 'mem', ...given } as HostOptions)
     await expect(opening).rejects.toThrow(sentence)

@@ -1,16 +1,14 @@
 // What a program's own host is to be, from the environment and a small JSON file: `hourglass run` writes the
 // environment, `--import hourglass/register` reads it. The file and the variables have the names of the options.
 
-import { isIP } from 'node:net'
 import { UsageError } from '../../errors.ts'
 import { parseLinkName } from '../../link/link-name.ts'
 import { IpAddress, IpPrefix } from '../../wire/address.ts'
 import { MacAddress } from '../../wire/ethernet.ts'
-import type { HostOptions } from '../host-options.ts'
+import { type HostOptions, nameServerOf } from '../host-options.ts'
 import { readText } from '../read-text.ts'
 
 const CONFIG_BYTES = 1_024 * 1_024
-const MOST_PORT = 0xffff
 
 /** Each is an option of `hourglass run`, a key of the file, and HOURGLASS_… in the environment; lists have commas there. */
 export interface Settings {
@@ -174,14 +172,6 @@ export function hostOptionsOf(settings: Settings): HostOptions {
     nameServers: (settings.dns ?? []).map(nameServerOf),
     hosts: hostsTableOf(settings),
   }
-}
-
-/** As dns.setServers takes it. Throws UsageError. */
-function nameServerOf(text: string): string {
-  const [, six = '', four = '', port = '53'] = /^(?:\[(.*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text) ?? []
-  const isPort = Number(port) > 0 && Number(port) <= MOST_PORT
-  if (isIP(text) !== 0 || (isPort && (isIP(six) === 6 || isIP(four) === 4))) return text
-  throw new UsageError(`the name server '${text}': write an address, or one with a port, like 10.0.0.53:5353`)
 }
 
 /** The lines `NAME=ADDRESS` in the format of /etc/hosts. Throws UsageError. */
