@@ -254,9 +254,10 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     connection.deadlineAt = NEVER
     connection.sendQueue.clear()
     connection.board.clear()
-    // What arrived in order may still be read, unless the connection was reset.
+    // What arrived in order may still be read, as in Linux, also before a reset: RFC 9293 §3.10.7.4 would flush it, and with
+    // it the last words of a peer that closed with something unread. Nobody reads after an abort of our own.
     connection.receiveQueue.dropBeyond()
-    if (error !== null || connection.orphaned) connection.receiveQueue.clear()
+    if (error === 'ECONNABORTED' || connection.orphaned) connection.receiveQueue.clear()
     else if (connection.receiveQueue.available > 0) this.unread.add(connection)
     this.demux.remove(connection)
     this.notify(connection, EVENT_CLOSED)

@@ -177,6 +177,26 @@ describe('closing', () => {
     }),
   )
 
+  test('what arrived before a reset is read first, as on Linux, and is gone when the socket is', () =>
+    withTwo(async (two) => {
+      const [client, server] = await pair(two)
+      const [second, other] = await pair(two)
+      for (const socket of [server, other]) await socket.write(text('last words'))
+      await two.world.sleep(millis(100))
+      // What it leaves unread makes the end a reset.
+      for (const socket of [client, second]) await socket.write(text('unread'))
+      await two.world.sleep(millis(100))
+      for (const socket of [server, other]) socket.close()
+      await two.world.sleep(millis(100))
+      expect([client.connection.error, second.connection.error]).toEqual(['ECONNRESET', 'ECONNRESET'])
+      const bytes = new Uint8Array(20)
+      expect(await client.read(bytes)).toBe(10)
+      expect(await codeOf(client.read(bytes))).toBe('ECONNRESET')
+      client.close()
+      second.close()
+      expect(second.connection.receiveQueue.chargedBytes).toBe(0)
+    }))
+
   test('shutdown of reading wakes who reads, throws away what comes, and holds no writer back', () =>
     withTwo(async (two) => {
       const [client, server] = await pair(two)
