@@ -8,6 +8,7 @@ import { anyAddress, type IpAddress } from '../wire/address.ts'
 import { Connection, canSend, isSynchronized, setState } from './connection.ts'
 import { type ConnectionOptions, checkOptions } from './connection-options.ts'
 import { Listener, type ListenOptions } from './listener.ts'
+import { transmit } from './output.ts'
 import { ownSuccessorOf } from './successor.ts'
 import type { SegmentEnds, Tcp } from './tcp.ts'
 import { QUICK_ACKS } from './text.ts'
@@ -149,7 +150,7 @@ export function letGo(tcp: Tcp, connection: Connection, now: Micros): void {
   if (state === 'CLOSED' || state === 'TIME-WAIT') return
   if (hasUnread) {
     tcp.counters.TcpExtTCPAbortOnData++
-    return tcp.abort(connection, now)
+    return reset(tcp, connection, now)
   }
   // Nobody waits for what it holds, and others need it (Linux's tcp_check_oom).
   if (tcp.memory.isFull && connection.sendQueue.chargedBytes > tcp.memory.wmem[0]) {
@@ -161,6 +162,15 @@ export function letGo(tcp: Tcp, connection: Connection, now: Micros): void {
     connection.timers.timeWaitAt = (now + tcp.config.timeWait) as Micros
     tcp.schedule(connection)
   }
+}
+
+/**
+ * RST, behind what the windows let out of what was written: output waits for the end of a turn, where the system's write()
+ * sends at once, and the last words of a program would else never leave.
+ */
+export function reset(tcp: Tcp, connection: Connection, now: Micros): void {
+  if (isSynchronized(connection.state)) transmit(tcp, connection, now)
+  tcp.abort(connection, now)
 }
 
 /** A connection in CLOSED, known to the demultiplexer; null: there are too many. */

@@ -178,6 +178,27 @@ const SCENARIOS: readonly [string, (net: AnyNet) => unknown][] = [
     },
   ],
   [
+    'the last words of an end that closes with something unread, and of one that resets',
+    async (net) => {
+      const heard: number[] = []
+      for (const end of ['destroy', 'resetAndDestroy'] as const) {
+        const { server, port } = await listening(net, {}, (socket) => {
+          socket.once('readable', () => {
+            socket.write('x'.repeat(5_000))
+            socket.write('y')
+            socket[end]()
+          })
+        })
+        const client = net.connect(port, '127.0.0.1').on('error', () => {})
+        client.on('data', (chunk) => heard.push(chunk.length))
+        client.write(Buffer.alloc(100_000))
+        await once(client, 'close')
+        server.close()
+      }
+      return heard.reduce((sum, bytes) => sum + bytes)
+    },
+  ],
+  [
     'text by setEncoding()',
     onPair(async ({ client, accepted }) => {
       client.setEncoding('utf8')

@@ -8,7 +8,7 @@ import { giveBytes, leavesHost, takeBytes } from '../../socket/stream-io.ts'
 import { type Connection, type ConnectionOwner, canSend } from '../../tcp/connection.ts'
 import type { ConnectionOptions } from '../../tcp/connection-options.ts'
 import type { Listener } from '../../tcp/listener.ts'
-import { connect, letGo, listen, setOptions, shutdownWrite, unlisten } from '../../tcp/open.ts'
+import { connect, letGo, listen, reset, setOptions, shutdownWrite, unlisten } from '../../tcp/open.ts'
 import { seconds } from '../../time.ts'
 import { anyAddress, type Family, type IpAddress } from '../../wire/address.ts'
 import type { NodeHost } from '../node-host.ts'
@@ -345,7 +345,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
       // The host let it go already.
       if (connection.orphaned) return
       connection.orphaned = true
-      tcp.abort(connection, now)
+      reset(tcp, connection, now)
     })
   }
 
