@@ -89,9 +89,11 @@ async function demo(seed: number, path: string): Promise<number> {
   await file.close()
   print('')
   print(`${packets} packets in ${path}. Now try:`)
-  print(`  npx hourglass dump ${path}  ${dim('every packet, and why some were sent')}`)
-  print(`  wireshark ${path}           ${dim('the same with a window')}`)
-  print(`  npx hourglass doctor                                  ${dim('what this machine can do with real links')}`)
+  const dump = `npx hourglass dump ${path}`
+  const suggest = (command: string, what: string): boolean => print(`  ${command.padEnd(dump.length)}  ${dim(what)}`)
+  suggest(dump, 'every packet, and why some were sent')
+  suggest(`wireshark ${path}`, 'the same with a window')
+  suggest('npx hourglass doctor', 'what this machine can do with real links')
   print(`  sudo npx hourglass up --link tap:tap0 --address 10.77.0.2/24 --os-address 10.77.0.1/24`)
   return results.every((good) => good) ? EXIT_OK : EXIT_NO
 }
