@@ -24,6 +24,12 @@ export function letAllGo(tcp: Tcp, now: Micros): void {
   }
 }
 
+/** For a program that is over, and hears nothing any more: its owners are not told what becomes of their connections. */
+export function forgetOwners(tcp: Tcp): void {
+  for (const listener of [...tcp.listeners.values()].flat()) listener.onAcceptable = null
+  for (const connection of tcp.demux.values()) connection.owner = null
+}
+
 /** Whether a peer has not acknowledged all that was written to it, the end included. */
 export function owes(tcp: Tcp): boolean {
   for (const { snd, sendQueue, state } of tcp.demux.values()) {

@@ -97,6 +97,21 @@ describe('a program under register ends when Node would end it', () => {
 })
 
 describe('beforeExit of a program under register', () => {
+  it.concurrent('is the end for sockets that are unref’ed: nobody hears that they are closed', async () => {
+    const text = `import net from 'node:net'
+const hear = (name, one) => one.on('close', () => console.log(name, 'closed'))
+const server = hear('server', net.createServer((socket) => hear('accepted', socket).unref()))
+server.listen(0, process.env.AT, () => {
+  server.unref()
+  const client = hear('client', net.connect(server.address().port, process.env.AT, () => client.unref()))
+  process.on('exit', () => console.log(client.destroyed, server.listening))
+})`
+    const path = file('unheard.mjs', text)
+    const [theirs, ours] = await Promise.all([node([path], { AT: '127.0.0.1' }), registered([path])])
+    expect(ours).toEqual(theirs)
+    expect(theirs).toEqual({ code: 0, stdout: 'false true\n', stderr: '' })
+  })
+
   it.concurrent('is told once, when the peers have all, and its listeners may still use the network', async () => {
     const text = `import net from 'node:net'
 const AT = process.env.AT

@@ -2,7 +2,7 @@
 // left behind. Ours ends with it, so the process waits until its peers have what they were sent, for a while. The program
 // hears 'beforeExit' as often as without us, and its listeners may still use the network.
 
-import { owes } from '../../tcp/leave.ts'
+import { forgetOwners, owes } from '../../tcp/leave.ts'
 import type { ControlSocket } from '../control/control-socket.ts'
 import type { Host } from '../host.ts'
 
@@ -22,6 +22,8 @@ export function farewell(host: Host, control: ControlSocket | null): void {
     if (over) return
     over = true
     control?.close()
+    // A process that ends closes no socket of its program.
+    forgetOwners(host.stack.tcp)
     host.close().catch(() => {})
     host.flushSync()
   }
