@@ -285,6 +285,37 @@ const FAILURES: readonly [string, (net: AnyNet) => Promise<unknown>][] = [
     },
   ],
   [
+    'connecting while it connects already',
+    async (net) => {
+      const { server, port } = await listening(net)
+      const socket = net.connect(port, '127.0.0.1').connect(port, '127.0.0.1')
+      const [error] = await once(socket, 'error')
+      const { localPort } = error as { localPort?: number }
+      const text = /Local \(127\.0\.0\.1:(\d+)\)/.exec((error as Error).message)
+      await once(server.close(), 'close')
+      return [shapeOf(error, { [port]: 'PORT', [Number(text?.[1])]: 'OWN' }), localPort]
+    },
+  ],
+  [
+    'connecting where it is connected: once that goes well, and then no more',
+    async (net) => {
+      const { server, port } = await listening(net)
+      const connection = once(server, 'connection')
+      const socket = net.connect(port, '127.0.0.1')
+      await once(socket, 'connect')
+      const accepted = (await connection)[0] as typeof socket
+      const names = { [port]: 'PORT', [socket.localPort!]: 'OWN' }
+      await once(socket.connect(9, '127.0.0.1'), 'connect')
+      const errors: unknown[] = [socket.remotePort === port, server.listening]
+      for (const end of [socket, accepted]) {
+        const [error] = await once(end.connect(9, '127.0.0.1'), 'error')
+        errors.push(shapeOf(error, names))
+      }
+      await once(server.close(), 'close')
+      return errors
+    },
+  ],
+  [
     'resetting a socket that has no connection',
     async (net) => {
       const socket = new net.Socket()

@@ -1,5 +1,6 @@
 // Where a socket is bound, and where it goes: addresses as programs write them, with the rules that Linux has for them.
 
+import type { NetErrorCode } from '../../errors.ts'
 import type { Stack } from '../../stack.ts'
 import type { Listener } from '../../tcp/listener.ts'
 import { IpAddress, LOOPBACK4, LOOPBACK6 } from '../../wire/address.ts'
@@ -34,3 +35,6 @@ export function destinationOf(address: IpAddress): IpAddress {
   if (!address.isUnspecified) return address
   return address.family === 4 ? LOOPBACK4 : LOOPBACK6
 }
+
+/** The kernel binds the port first, and finds the address taken when it connects. */
+export const takenFrom = (code: NetErrorCode): NetErrorCode => (code === 'EADDRINUSE' ? 'EADDRNOTAVAIL' : code)

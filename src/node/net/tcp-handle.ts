@@ -13,7 +13,7 @@ import { seconds } from '../../time.ts'
 import { anyAddress, type Family, type IpAddress } from '../../wire/address.ts'
 import type { NodeHost } from '../node-host.ts'
 import { type Endpoint, type HandleOwner, type StreamHandle, Turns, type WriteOutcome } from './handle.ts'
-import { destinationOf, isListening, type Place, placeOf } from './place.ts'
+import { destinationOf, isListening, type Place, placeOf, takenFrom } from './place.ts'
 import { ReadBuffers } from './read-buffers.ts'
 
 /** libuv reads so often before others get their turn. */
@@ -50,6 +50,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
   private bound: Place | null = null
   /** The kernel would say so when the socket listens. */
   private inUse = false
+  private isKnownConnected = false
   private v6Only = false
   private onConnect: ((code: string | null) => void) | null = null
   private acceptsWaiting = 0
@@ -84,10 +85,24 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
 
   /** null: `done` will be told, else a code: it could not even begin. */
   connect(text: string, port: number, family: Family, done: (code: string | null) => void): string | null {
-    const place = placeOf(this.host.stack, text, port)
+    if (this.onConnect !== null) return 'EALREADY'
+    if (this.isKnownConnected) return 'EISCONN'
+    // Linux says of a connect() that does not wait that it went well when it is asked again, once.
+    this.isKnownConnected = this.connection !== null
+    const code = this.connection === null ? this.open(text, port, family) : null
+    if (code !== null) return code
+    this.onConnect = done
+    this.turns.request(1)
+    if (this.connection === null || this.isKnownConnected) this.turns.post(this, this.tellConnected)
+    else this.host.stack.onWork?.()
+    return null
+  }
+
+  private open(text: string, port: number, family: Family): string | null {
+    const { stack } = this.host
+    const place = placeOf(stack, text, port)
     this.family = family
     if (place === null) return 'EINVAL'
-    const { stack } = this.host
     const { bound } = this
     try {
       this.connection = connect(
@@ -102,17 +117,11 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
         },
         stack.clock.now(),
       )
+      this.connection.owner = this
     } catch (error) {
       if (!(error instanceof NetError)) throw error
       if (error.code !== 'EINVAL' || port !== 0) return bound === null ? error.code : takenFrom(error.code)
       this.failure = 'ECONNREFUSED'
-    }
-    this.onConnect = done
-    this.turns.request(1)
-    if (this.connection === null) this.turns.post(this, this.tellConnected)
-    else {
-      this.connection.owner = this
-      stack.onWork?.()
     }
     return null
   }
@@ -143,6 +152,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
     this.connection = connection
     this.family = family
     connection.owner = this
+    this.isKnownConnected = true
     if (connection.state === 'CLOSED') this.failure = connection.error
     return this
   }
@@ -438,6 +448,3 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
     return this.turns.asyncId
   }
 }
-
-/** The kernel binds the port first, and finds the address taken when it connects. */
-const takenFrom = (code: NetErrorCode): NetErrorCode => (code === 'EADDRINUSE' ? 'EADDRNOTAVAIL' : code)
