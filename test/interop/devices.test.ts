@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { connect, type Namespace, needRoot, type Running, withNamespace } from '../support/namespace.ts'
-import { hasTool } from '../support/tools.ts'
+import { needTool } from '../support/tools.ts'
 
 const HOST = 'test/interop/device-host.ts'
 const root = needRoot()
@@ -134,7 +134,7 @@ describe.skipIf(!root)('a TAP or TUN device', () => {
       await expectCleanEnd(await start(namespace, 'tap:hg0'))
     }))
 
-  it.skipIf(!hasTool('setpriv'))('says what an ordinary user lacks', () =>
+  it.skipIf(!needTool('setpriv'))('says what an ordinary user lacks', () =>
     withNamespace(async (namespace) => {
       const as = [
         'setpriv',
@@ -202,7 +202,7 @@ describe.skipIf(!root)('an inherited descriptor', () => {
       ['tap', 'pipe'],
       ['tun', 'polled'],
     ] as const)
-      it.skipIf(!hasTool(launcher[0]))(
+      it.skipIf(!needTool(launcher[0]))(
         `carries packets both ways as ${mode} opened by ${launcher[1]}, ${reading}`,
         () =>
           withNamespace(async (namespace) => {
@@ -290,7 +290,7 @@ describe.skipIf(!root)('a raw socket link', () => {
     }))
 })
 
-describe.skipIf(!root || !hasTool('passt') || !hasTool('setpriv'))('a passt link', () => {
+describe.skipIf(!root || !needTool('passt') || !needTool('setpriv'))('a passt link', () => {
   it('reaches the loopback of its host', () =>
     withNamespace(async (namespace) => {
       const folder = mkdtempSync(join(tmpdir(), 'hg-'))
