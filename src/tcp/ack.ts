@@ -146,7 +146,7 @@ function tellRoom(env: TcpEnvironment, connection: Connection): void {
 function updateSendWindow(env: TcpEnvironment, connection: Connection, segment: Segment, window: number): void {
   const { snd, timers } = connection
   if (seqBefore(segment.ack, snd.una)) return
-  // The peer answers: its window may stay shut for as long as it likes (MUST-35).
+  // The peer answers: its window may stay shut for as long as it likes (RFC 9293 MUST-37).
   connection.probesSent = 0
   const newer = seqBefore(snd.wl1, segment.seq) || (snd.wl1 === segment.seq && seqAtMost(snd.wl2, segment.ack))
   if (!newer) return

@@ -53,7 +53,7 @@ export interface CongestionControl {
   timedOut(window: CongestionWindow, flight: number, now: Micros): number
   /** The last reduction was needless: cwnd and ssthresh are back already. */
   undone(window: CongestionWindow, now: Micros): void
-  /** The connection was idle for longer than a time-out (RFC 9293 §3.8.2, RFC 7661): cwnd has been lowered. */
+  /** The connection was idle for longer than a time-out (RFC 5681 §4.1, RFC 7661): cwnd has been lowered. */
   restarted(window: CongestionWindow, now: Micros): void
   /** Payload bytes a second to pace at (pacing.ts), asked for each segment; 0, or no such method: as fast as the window allows. */
   pacingRate?(window: CongestionWindow, srtt: Micros): number

@@ -203,7 +203,7 @@ export class Connection {
   /** What black-hole detection lets through, and how more is found out; null: anything. */
   search: MtuSearch | null = null
 
-  // Receive buffer auto-tuning.
+  // Auto-tuning of the buffers (window.ts).
   receiveLimit: number
   sendLimit: number
   measureSeq: Seq | null = null

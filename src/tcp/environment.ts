@@ -89,7 +89,7 @@ export interface TcpEnvironment {
   schedule(connection: Connection): void
   /** Its owner is to be told of these events after the batch. */
   notify(connection: Connection, events: number): void
-  /** Ends it: CLOSED, out of the demultiplexer, all pages back. */
+  /** Ends it: CLOSED and out of the demultiplexer; only what may still be read keeps its pages. */
   close(connection: Connection, error: NetErrorCode | null): void
   /** Sends an ACK that an attacker may have asked for, if the rate allows (RFC 5961). */
   challengeAck(connection: Connection, now: Micros): void
@@ -102,7 +102,7 @@ export interface TcpEnvironment {
   refreshWay(connection: Connection): Way | null
   /** RST and CLOSED (RFC 9293 §3.10.5). */
   abort(connection: Connection, now: Micros, error?: NetErrorCode): void
-  /** Answers a segment that no connection can use by RST (RFC 9293 §3.5.2, group 1 and 2). */
+  /** Answers by RST an ACK that does not fit a handshake under way (RFC 9293 §3.5.2, group 2). */
   refuse(segment: Segment, connection: Connection, now: Micros): void
   /** The peer answered: its neighbour entry is reachable (RFC 4861 §7.3.1). */
   confirm(connection: Connection, now: Micros): void

@@ -1,4 +1,4 @@
-// What ICMP errors mean to a connection (RFC 1122 §4.2.3.9, RFC 5461). tcp.ts has looked whether they are ours.
+// What ICMP errors mean to a connection (RFC 1122 §4.2.3.9, RFC 5461). tcp.ts has checked that they are ours.
 
 import type { NetErrorCode } from '../errors.ts'
 import type { IcmpError } from '../ip/seams.ts'

@@ -1,7 +1,7 @@
-// SEGMENT ARRIVES (RFC 9293 §3.10.7), in the RFC's order, a function a step; the fifth is in ack.ts, the seventh and
-// eighth in text.ts. Input changes the connection and notes what it owes; output.ts sends at the end of the batch. Each
-// step returns the reason for which the segment goes no further, or undefined to go on; a packet that a step did not
-// keep is released by the caller.
+// SEGMENT ARRIVES (RFC 9293 §3.10.7), in the RFC's order, a function a step; the fifth is in ack.ts, the sixth to eighth
+// are in text.ts. The third has nothing to check: no connection has a security level or a compartment here. Input changes
+// the connection and notes what it owes; output.ts sends at the end of the batch. Each step returns the reason for which
+// the segment goes no further, or undefined to go on; a packet that a step did not keep is released by the caller.
 
 import type { Packet } from '../buf/packet.ts'
 import { after, type Micros, NEVER } from '../time.ts'
@@ -19,6 +19,8 @@ import { isLate, timestampOf } from './timestamp.ts'
 
 /** RFC 7323 §5.5: a time stamp older than 24 days proves nothing. */
 const PAWS_IDLE = 24 * 24 * 3_600 * 1_000_000
+/** RFC 7323 §2.3: 65,535 bytes, scaled by 14, are a little less. */
+const LARGEST_WINDOW = 2 ** 30
 /** What "full-sized" means before the peer has sent anything. */
 const FIRST_SEGMENT_BYTES = 536
 
@@ -65,7 +67,7 @@ function synSentArrives(
     env.close(connection, 'ECONNREFUSED')
     return 'handled'
   }
-  // Fourth, check the SYN bit.
+  // Fourth, check the SYN bit; fifth, without it there is nothing more to do.
   if (!segment.has(SYN)) return 'tcpNoConnection'
   connection.lastReceivedAt = now
   takeSynOptions(env, connection, segment, now)
@@ -89,7 +91,7 @@ function synSentArrives(
   establish(env, connection, now)
   // The ACK of the handshake goes at once, with data if there is some.
   acknowledgeAtOnce(env, connection)
-  // RFC 9293: data or FIN on the SYN, ACK go on with the sixth step.
+  // Data or FIN with the SYN, ACK go on with the sixth step.
   segment.seq = rcv.nxt
   return segment.length > 0 || segment.has(FIN) ? takeText(env, connection, segment, packet, now) : 'handled'
 }
@@ -117,7 +119,8 @@ export function takeSynOptions(env: TcpEnvironment, connection: Connection, segm
   snd.windowScale = connection.windowScalingOn ? options.windowScale : 0
   if (!connection.windowScalingOn) rcv.windowScale = 0
   takePeerMss(env, connection, options.mss, now)
-  // RFC 6298 makes one lost SYN likely to be none: like Linux, two of them make the window a single segment (RFC 5681 §3.1).
+  // RFC 6928 §2: a SYN that was repeated once may just have been slow; repeated twice it was lost, and the window is a single
+  // segment (RFC 5681 §3.1).
   window.cwnd = connection.retransmits > 1 ? snd.mss : initialWindow(snd.mss)
   rcv.segmentBytes = Math.min(FIRST_SEGMENT_BYTES, announcedMss(env, connection))
 }
@@ -176,8 +179,8 @@ function answerInvalid(env: TcpEnvironment, connection: Connection, segment: Seg
 }
 
 /**
- * RFC 9293 §3.4, table 6: the four cases. MUST-66: with the window shut, what is next is taken for its ACK, RST and URG; its
- * text is dropped later. And what lies at the edge carries an ACK that a full window must not keep out.
+ * RFC 9293 §3.10.7.4, table 6: the four cases. MUST-66: with the window shut, a segment at RCV.NXT is taken for its ACK, RST
+ * and URG; its text is dropped later. So is an empty one at the right edge: a sender that filled the window sends its ACKs there.
  */
 function isAcceptable(start: Seq, length: number, nxt: Seq, wnd: number): boolean {
   if (start === nxt) return true
@@ -200,8 +203,8 @@ function noteDuplicate(env: TcpEnvironment, connection: Connection, segment: Seg
   const { rcv } = connection
   if (!connection.sackOn || segment.length === 0 || !seqBefore(segment.seq, rcv.nxt)) return
   const end = seqAdd(segment.seq, size)
-  // What is older than a window is not of this stretch of the sequence space.
-  if (seqDiff(rcv.nxt, end) > 0x4000_0000) return
+  // What is older than any window is not of this stretch of the sequence space.
+  if (seqDiff(rcv.nxt, end) > LARGEST_WINDOW) return
   connection.duplicateSack = { left: segment.seq, right: seqAtMost(end, rcv.nxt) ? end : rcv.nxt }
   connection.sackOwed = true
   env.counters.TcpExtTCPDSACKOldSent++

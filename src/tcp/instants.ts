@@ -73,7 +73,7 @@ export class Timers {
     this.at[PROBE_AT] = at
   }
 
-  /** RACK's reordering timer (RFC 8985 §6.3). */
+  /** RACK's reordering timer (RFC 8985 §6.2 step 5). */
   get reorderAt(): Micros {
     return this.at[REORDER_AT]!
   }

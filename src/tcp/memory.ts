@@ -70,7 +70,7 @@ export class TcpMemory {
     return this.bytes > this.high || this.pool.inUseBytes > this.pool.limitBytes * POOL_SHARE
   }
 
-  /** Bytes until then. */
+  /** Bytes that may be taken until it is full. */
   get room(): number {
     return this.isFull ? 0 : this.high - this.bytes
   }

@@ -9,11 +9,11 @@ import type { Connection } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
 import { MtuSearch } from './mtu-search.ts'
 
-/** No segment is cut smaller than this, whatever a peer says: its header would cost more than it carries. */
+/** No segment is cut smaller than this, whatever a peer says: its header would cost more than it carries (Linux's TCP_MIN_SND_MSS). */
 const MIN_PEER_MSS = 48
 /** Linux's min_pmtu: a smaller path gets packets of this size that may be fragmented, lest a forged error ruin us. */
 const MIN_PATH4 = 552
-/** RFC 9293 MUST-15, SHLD-5 and §3.7.1. */
+/** RFC 9293 §3.7.1, MUST-15. */
 const DEFAULT_MSS4 = 536
 const DEFAULT_MSS6 = 1_220
 const TIMESTAMPS_LENGTH = 12

@@ -36,7 +36,11 @@ export interface ConnectOptions {
   readonly options?: Partial<ConnectionOptions>
 }
 
-/** Active OPEN. Throws NetError: EADDRINUSE (the local port is another's), EADDRNOTAVAIL (and that connection exists, maybe in TIME-WAIT; or no port is free), EADDRNOTAVAIL, ENETUNREACH, EACCES, EINVAL, ENOBUFS; UsageError (options). */
+/**
+ * Active OPEN. Throws NetError: EADDRINUSE (another socket has the local port), EADDRNOTAVAIL (the local address is not ours, or
+ * the same connection exists, maybe in TIME-WAIT, or no port is free), ENETUNREACH, EACCES, EINVAL, ENOBUFS; UsageError
+ * (options).
+ */
 export function connect(tcp: Tcp, wanted: ConnectOptions, now: Micros): Connection {
   const { remoteAddress, remotePort } = wanted
   if (remoteAddress.isMulticast || tcp.isBroadcast(remoteAddress)) {
@@ -243,7 +247,7 @@ function isHeld(tcp: Tcp, port: number, reuse: boolean, covers: (local: IpAddres
   return false
 }
 
-/** A port that nobody has, whatever he lets others do. */
+/** A port of no connection and no listener, not even of one that would share it. */
 function chooseListenPort(tcp: Tcp, address: IpAddress): number {
   const used = new Set<number>()
   for (const { localPort } of tcp.demux.values()) used.add(localPort)

@@ -43,7 +43,7 @@ export function listenArrives(
   if (segment.has(ACK)) {
     return segment.has(SYN) ? 'tcpNoConnection' : acceptCookie(tcp, listener, segment, packet, ends, now)
   }
-  // Third, check for a SYN.
+  // Third, check for a SYN; fourth, anything else is dropped.
   if (!segment.has(SYN)) return 'tcpNoAck'
   if (segment.has(FIN)) return 'tcpUnexpectedSyn'
   if (listener.acceptQueueFull) {

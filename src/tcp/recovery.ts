@@ -15,6 +15,7 @@ import { checkFrto, mayUndo, undo } from './undo.ts'
 const DUPLICATE_ACK_THRESHOLD = 3
 /** RFC 8985 §6.2 step 4: recoveries after which a widened reordering window shrinks again. */
 const REORDER_PERSIST = 16
+/** The RFC names no bound but SRTT, which the window is held to as well. */
 const MOST_REORDER_MULTIPLIER = 64
 
 /** The board is up to date; this decides what is lost, and in which phase the sender is. */
@@ -86,7 +87,7 @@ function markLate(connection: Connection, now: Micros): void {
   if (wait > 0) timers.reorderAt = micros(now + Math.ceil(wait))
 }
 
-/** The reordering timer (RFC 8985 §6.3): what is late now is lost. */
+/** The reordering timer (RFC 8985 §6.2 step 5): what is late now is lost. */
 export function reorderTimeout(env: TcpEnvironment, connection: Connection, now: Micros): void {
   const { board } = connection
   const lostBefore = board.lostBytes

@@ -6,8 +6,8 @@ import { type Micros, micros, millis, NEVER, seconds } from '../time.ts'
 /** RFC 6298 §2.1. */
 const FIRST_RTO = seconds(1)
 /**
- * RFC 6298 §2.4 says one second. Linux's floor of 200 ms is what today's paths bear; like there it holds for the
- * variance, so that on a steady path a delayed ACK is no time-out.
+ * RFC 6298 §2.4 says one second. Linux's 200 ms are what today's paths bear. As in Linux they bound the term of the
+ * variance, not the sum: on a steady path a delayed ACK is then no time-out.
  */
 export const MIN_RTO = millis(200)
 /** RFC 6298 §2.5 allows a bound of at least 60 seconds. */
@@ -70,7 +70,7 @@ export class RttEstimator {
     this.rto = this.base
   }
 
-  /** Whether the time-out is longer than the estimate alone would have it. */
+  /** How often the time-out was doubled since the last sample. */
   get backedOff(): number {
     return this.backoffs
   }

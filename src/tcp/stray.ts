@@ -27,7 +27,7 @@ interface StrayFields {
   readonly window: number
 }
 
-/** The RST that RFC 9293 §3.5.2 asks for, its data at the TCP header; null: the segment is an RST, or memory is short. */
+/** The RST that RFC 9293 §3.5.2 asks for in its groups 1 and 2, its data at the TCP header; null: the segment is an RST, or memory is short. */
 export function resetFor(pool: PagePool, segment: Segment, ends: Endpoints): Packet | null {
   if (segment.has(RST)) return null
   const length = segment.length + (segment.has(SYN) ? 1 : 0) + (segment.has(FIN) ? 1 : 0)

@@ -182,9 +182,10 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     }
     const code = codeOf(error)
     if (code === null) return true
-    // RFC 5461 §4: a handshake is not worth waiting; but nobody waits for one of a listener's, so soft errors may pass.
-    const ends = connection.passive ? isHard(error) : true
-    if (!isSynchronized(connection.state) && ends) this.close(connection, code)
+    // RFC 5461 §4: whoever connects need not wait, and may try another address. Nobody waits for a handshake of a listener's, so
+    // it outlives soft errors.
+    const isFatal = !isSynchronized(connection.state) && (!connection.passive || isHard(error))
+    if (isFatal) this.close(connection, code)
     else {
       connection.softError = code
       this.notify(connection, EVENT_SOFT_ERROR)
@@ -211,7 +212,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
     this.tellOwners()
   }
 
-  /** After the output: also one that may not stay has acknowledged the peer's FIN. */
+  /** Runs after the output: a connection that may not stay has then acknowledged the peer's FIN, too. */
   private boundTimeWait(): void {
     for (const oldest of this.timeWaiting) {
       if (this.timeWaiting.size <= this.config.timeWaitLimit) return
@@ -389,7 +390,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   }
 
   private reset(segment: Segment, ends: SegmentEnds, now: Micros): void {
-    // An RST gets no answer, and must not use up those of others.
+    // An RST gets no answer, and must not use up the answers that others are owed.
     if (segment.has(RST) || !this.resets.take(now)) return
     const reply = resetFor(this.pool, segment, ends)
     if (reply === null) return

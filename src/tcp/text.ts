@@ -15,9 +15,9 @@ import { leastReceive, measureReceiverRtt } from './window.ts'
 /** What becomes of a segment: a Drop; 'handled' where it was used and has no payload to keep; 'kept' where the queue has it. */
 export type Outcome = Drop | 'handled' | 'kept'
 
-/** ACKs sent at once at the beginning of a connection, and after a hole, so that the peer's slow start is not held up. */
+/** Linux's TCP_MAX_QUICKACKS: ACKs sent at once when a connection begins and after a hole, lest they hold up slow start. */
 export const QUICK_ACKS = 16
-/** A peer that sends smaller segments than it could must do so twice, and not in tiny ones, to be believed. */
+/** Linux's TCP_MIN_MSS: of segments smaller than this nobody believes that they are the largest the peer can send. */
 const LEAST_FULL_BYTES = 88
 
 /** Sixth, check the URG bit. Seventh, the segment text. Eighth, FIN. */
@@ -147,7 +147,7 @@ function noteSegmentSize(connection: Connection, bytes: number, pushed: boolean)
   rcv.lastBytes = bytes
 }
 
-/** RFC 9293 §3.8.6.3, MUST-58, MUST-59: every second full-sized segment at least, and within 500 ms. */
+/** RFC 9293 §3.8.6.3: every second full-sized segment at least (SHLD-19), and within half a second (MUST-40). */
 function scheduleAck(env: TcpEnvironment, connection: Connection, now: Micros): void {
   const { rcv, receiveQueue } = connection
   connection.unackedSegments++

@@ -1,4 +1,4 @@
-// The timers of a connection are fields (connection.ts); this file arms them and does what is due: retransmission
+// The timers of a connection are deadlines (instants.ts); this file arms them and does what is due: retransmission
 // (RFC 6298), tail loss probes and reordering (RFC 8985), zero-window probes (RFC 9293 §3.8.6.1), keep-alive
 // (§3.8.4), delayed ACKs, TIME-WAIT.
 
@@ -14,8 +14,10 @@ import { MAX_RTO } from './rtt.ts'
 const WORST_DELAYED_ACK = millis(200)
 /** RFC 8985 §7.2: without a round-trip time. */
 const FIRST_PROBE = millis(1_000)
+/** Linux's TCP_TIMEOUT_MIN, two ticks of its clock: an ACK that is a little late is not yet a lost tail. */
+const PROBE_SLACK = millis(2)
 
-/** RFC 9293 SHLD-10: repetitions after which the path is doubted and the program hears of it. */
+/** RFC 9293 §3.8.3, SHLD-10: repetitions after which the path is doubted and the program hears of it (SHLD-9). */
 const R1 = 3
 /** Linux's tcp(7): a ceiling of 200 milliseconds on the time for which output is corked. */
 const MOST_CORKED = millis(200)
@@ -49,7 +51,7 @@ export function armProbe(connection: Connection, now: Micros): void {
   if (board.first === null || !isSynchronized(connection.state)) return
   let timeout: number = FIRST_PROBE
   if (rtt.srtt > 0) {
-    timeout = 2 * rtt.srtt + 2_000
+    timeout = 2 * rtt.srtt + PROBE_SLACK
     if (board.outstanding <= connection.snd.mss) timeout += WORST_DELAYED_ACK
   }
   // RFC 8985 §7.2: never later than the time-out, which then waits for the probe.
@@ -149,7 +151,7 @@ function isExhausted(env: TcpEnvironment, connection: Connection, now: Micros): 
   return connection.retransmits > most || connection.probesSent > most
 }
 
-/** Whether the oldest segment in flight reaches beyond the window that the peer offers now. For a program that is gone nobody waits. */
+/** Whether the oldest segment in flight reaches beyond the window that the peer offers now. An orphan is not given this patience. */
 function isBeyondWindow({ board, orphaned, snd, state }: Connection): boolean {
   return (
     isSynchronized(state) && !orphaned && board.first !== null && seqAfter(board.first.end, seqAdd(snd.una, snd.wnd))
@@ -161,7 +163,7 @@ function tailLossProbe(env: TcpEnvironment, connection: Connection, now: Micros)
   const { board, timers } = connection
   timers.probeAt = NEVER
   if (connection.phase !== 'open' || board.last === null || connection.tlpEnd !== null) return
-  // RFC 8985 §7.2: SACK told of something meanwhile, and RACK sees to the rest.
+  // RFC 8985 §7.2: SACK has told of something meanwhile, and RACK finds what is lost.
   if (board.sackedBytes > 0) return
   // There is more to send, and pacing will: the end of that is the tail.
   if (timers.paceAt !== NEVER) return armProbe(connection, now)
@@ -171,7 +173,7 @@ function tailLossProbe(env: TcpEnvironment, connection: Connection, now: Micros)
   env.owe(connection)
 }
 
-/** RFC 9293 §3.8.6.1, MUST-35: as long as the peer answers, for ever; each time after twice the pause (SHLD-30). */
+/** RFC 9293 §3.8.6.1, MUST-36: each probe after twice the pause (SHLD-30), and no last one while the peer answers (MUST-37). */
 function probeWindow(env: TcpEnvironment, connection: Connection, now: Micros): void {
   const { options, rtt, sendQueue, snd, timers } = connection
   timers.persistAt = NEVER
@@ -196,7 +198,7 @@ function probeWindow(env: TcpEnvironment, connection: Connection, now: Micros): 
   connection.probesSent++
   connection.persistBackoffs++
   connection.probeOwed = true
-  timers.persistAt = micros(now + Math.min(MAX_RTO, rtt.rto * 2 ** Math.min(connection.persistBackoffs, 12)))
+  timers.persistAt = micros(now + Math.min(MAX_RTO, rtt.rto * 2 ** connection.persistBackoffs))
   if (options.userTimeout === 0) return
   // RFC 5482: the end does not wait for a probe that lies beyond it.
   const end = after(connection.lastReceivedAt, options.userTimeout)

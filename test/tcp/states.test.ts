@@ -126,7 +126,7 @@ describe('SYN-SENT (RFC 9293 §3.10.7.3)', () => {
       expect(connection.state).toBe('ESTABLISHED')
     }))
 
-  test('a SYN alone is a simultaneous open, which both SYN, ACKs complete (RFC 9293 §3.5, figure 8)', () =>
+  test('a SYN alone is a simultaneous open, which both SYN, ACKs complete (RFC 9293 §3.5, figure 7)', () =>
     withPeer((peer) => {
       const connection = reach(peer, 'SYN-SENT')
       expect(peer.say({ flags: SYN })[0]).toMatchObject({ text: 'S.', seq: peer.iss })
