@@ -22,14 +22,13 @@ import {
 } from '../wire/ipv4.ts'
 import { IPV6_HEADER, ipv6NextHeader } from '../wire/ipv6.ts'
 import { seqAdd } from '../wire/sequence.ts'
-import { CWR, FIN, PSH, TCP_HEADER, tcpHeaderLength, tcpSeq } from '../wire/tcp.ts'
+import { CWR, FIN, PSH, TCP_CHECKSUM_AT, TCP_HEADER, tcpHeaderLength, tcpSeq } from '../wire/tcp.ts'
 import { UDP_HEADER } from '../wire/udp.ts'
 import type { Offloads } from './device.ts'
 
 // Where the fields are that differ between the segments of one super-segment.
 const TCP_SEQUENCE = 4
 const TCP_OFFSET_AND_FLAGS = 12
-const TCP_CHECKSUM = 16
 /** Linux cuts no smaller (TCP_MIN_GSO_SIZE): one super-segment makes 8,192 segments at most. */
 const LEAST_SEGMENT_BYTES = 8
 const UDP_LENGTH = 4
@@ -71,7 +70,7 @@ export function checkOffload(packet: Packet): Drop | undefined {
   const transportAt = at + (isIpv4 ? ipv4HeaderLength(view, at) : IPV6_HEADER)
   if (packet.checksum === 'partial') {
     const field = packet.checksumField - packet.checksumStart
-    if (field !== TCP_CHECKSUM && field !== UDP_CHECKSUM) return 'offloadMalformed'
+    if (field !== TCP_CHECKSUM_AT && field !== UDP_CHECKSUM) return 'offloadMalformed'
     if (packet.checksumStart < transportAt || packet.checksumField + 2 > packet.tail) return 'offloadMalformed'
   }
   if (packet.segmentBytes === 0) return undefined
@@ -174,7 +173,7 @@ function rebuildChecksum(part: Packet, isUdp: boolean, leavePartial: boolean): v
   const length = part.length - (transportAt - networkAt)
   part.checksum = 'partial'
   part.checksumStart = transportAt
-  part.checksumField = transportAt + (isUdp ? UDP_CHECKSUM : TCP_CHECKSUM)
+  part.checksumField = transportAt + (isUdp ? UDP_CHECKSUM : TCP_CHECKSUM_AT)
   const pseudo = addresses + (isUdp ? PROTOCOL_UDP : PROTOCOL_TCP) + length
   page.view.setUint16(part.checksumField, fold(pseudo))
   if (!leavePartial) completeChecksum(part)

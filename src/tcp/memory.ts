@@ -5,6 +5,7 @@
 import type { PagePool } from '../buf/page.ts'
 import type { Counters } from '../counters.ts'
 import { UsageError } from '../errors.ts'
+import { millis } from '../time.ts'
 
 /** Below the first all is well again; above the second nothing grows; above the third nothing is taken but the least. */
 export type MemoryLimits = readonly [low: number, pressure: number, high: number]
@@ -13,6 +14,8 @@ export type MemoryLimits = readonly [low: number, pressure: number, high: number
 const SHARES = [3 / 8, 1 / 2, 3 / 4] as const
 /** The pool may be other stacks' as well: beyond this share of it, there is no memory for TCP, whoever has it. */
 const POOL_SHARE = 3 / 4
+/** When the pool was empty it is asked again after this: no ACK may come to wake the connection. */
+export const MEMORY_RETRY = millis(10)
 
 /** A buffer: what a connection may hold when memory is short, what it begins with and grows to (Linux's tcp_rmem, tcp_wmem). */
 export type BufferLimits = readonly [least: number, first: number, most: number]

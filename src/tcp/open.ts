@@ -3,11 +3,12 @@
 
 import { NetError } from '../errors.ts'
 import { codeOfNoWay, reasonOfNoWay, type Way } from '../ip/seams.ts'
-import { after, type Micros, millis, NEVER } from '../time.ts'
+import { after, type Micros, NEVER } from '../time.ts'
 import { anyAddress, type IpAddress } from '../wire/address.ts'
 import { Connection, canSend, isSynchronized, setState } from './connection.ts'
 import { type ConnectionOptions, checkOptions } from './connection-options.ts'
 import { Listener, type ListenOptions } from './listener.ts'
+import { MEMORY_RETRY } from './memory.ts'
 import { transmit } from './output.ts'
 import { ownSuccessorOf } from './successor.ts'
 import type { SegmentEnds, Tcp } from './tcp.ts'
@@ -21,9 +22,6 @@ function withDefaults({ options }: Tcp, wanted: Partial<ConnectionOptions> = {})
   checkOptions(wanted)
   return { ...options, ...wanted }
 }
-
-/** Until memory may have come back. */
-const RETRY = millis(10)
 
 export interface ConnectOptions {
   readonly remoteAddress: IpAddress
@@ -280,7 +278,7 @@ export function setOptions(tcp: Tcp, connection: Connection, options: Partial<Co
 /** The pool was empty when the program wrote: it is told when to try again. */
 export function retryLater(tcp: Tcp, connection: Connection, now: Micros): void {
   const { timers } = connection
-  if (timers.resumeAt === NEVER) timers.resumeAt = after(now, RETRY)
+  if (timers.resumeAt === NEVER) timers.resumeAt = after(now, MEMORY_RETRY)
   tcp.schedule(connection)
 }
 

@@ -2,15 +2,16 @@
 // input: lost segments first, then new data, FIN, and an ACK where none of these carried it.
 
 import { Packet } from '../buf/packet.ts'
-import { type Micros, micros, NEVER } from '../time.ts'
+import { after, type Micros, NEVER } from '../time.ts'
 import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
 import { type Seq, seqAdd, seqAfter, seqAtLeast, seqDiff, seqMin } from '../wire/sequence.ts'
-import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_HEADER, URG } from '../wire/tcp.ts'
+import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_CHECKSUM_AT, TCP_HEADER, URG } from '../wire/tcp.ts'
 import { emitTcpOptions, TcpOptions, tcpOptionsLength } from '../wire/tcp-options.ts'
 import { initialWindow } from './congestion.ts'
 import { type Connection, isSynchronized, type RecoveryPhase } from './connection.ts'
 import type { TcpEnvironment } from './environment.ts'
+import { MEMORY_RETRY } from './memory.ts'
 import { announcedMss, forbidsFragments, overheadOf, resendTooBig, syncMss } from './mss.ts'
 import { dueProbe } from './mtu-probe.ts'
 import { burstBytes, chargePacing, isHeldBack } from './pacing.ts'
@@ -22,7 +23,6 @@ import { nextWindow } from './window.ts'
 
 /** A super-segment: what one IPv4 packet can carry with headers of any length. */
 const SUPER_SEGMENT = 65_000
-const CHECKSUM_AT = 16
 /** RFC 9293 §3.8.6.2.1, MUST-38: Fs, the part of the peer's largest window that is worth a segment smaller than mss. */
 const SILLY_FRACTION = 2
 
@@ -295,7 +295,7 @@ function sendData(
     snd.nxt = start
     if (withFin) connection.finSent = false
     // The pool is empty: try again soon, for no ACK may come to wake us.
-    connection.timers.resumeAt = micros(now + 10_000)
+    connection.timers.resumeAt = after(now, MEMORY_RETRY)
     return false
   }
   connection.board.append(start, end, now)
@@ -370,10 +370,10 @@ function emit(
   emitTcpOptions(view, at + TCP_HEADER, options)
   packet.transportAt = at
   const pseudo = pseudoHeaderSum(connection.localAddress, connection.remoteAddress, PROTOCOL_TCP, packet.length)
-  view.setUint16(at + CHECKSUM_AT, fold(pseudo))
+  view.setUint16(at + TCP_CHECKSUM_AT, fold(pseudo))
   packet.checksum = 'partial'
   packet.checksumStart = at
-  packet.checksumField = at + CHECKSUM_AT
+  packet.checksumField = at + TCP_CHECKSUM_AT
   if ((flags & ACK) !== 0) acknowledged(connection)
   // Until a listener's connection is established, Linux counts for nobody what it sends: tcp_info is to be the same.
   if (connection.state !== 'SYN-RECEIVED' || !connection.passive) connection.segmentsSent += segments

@@ -6,11 +6,9 @@ import type { IpAddress } from '../wire/address.ts'
 import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
 import { type Seq, seqAdd } from '../wire/sequence.ts'
-import { ACK, emitTcp, FIN, RST, SYN, TCP_HEADER } from '../wire/tcp.ts'
+import { ACK, emitTcp, FIN, RST, SYN, TCP_CHECKSUM_AT, TCP_HEADER } from '../wire/tcp.ts'
 import { emitTcpOptions, TcpOptions, tcpOptionsLength } from '../wire/tcp-options.ts'
 import type { Segment } from './environment.ts'
-
-const CHECKSUM_AT = 16
 
 /** Who speaks to whom: from our side of the reply. */
 export interface Endpoints {
@@ -67,6 +65,6 @@ export function segmentWith(pool: PagePool, ends: Endpoints, fields: StrayFields
   packet.transportAt = at
   packet.checksum = 'partial'
   packet.checksumStart = at
-  packet.checksumField = at + CHECKSUM_AT
+  packet.checksumField = at + TCP_CHECKSUM_AT
   return packet
 }

@@ -13,6 +13,8 @@ import type { Seq } from './sequence.ts'
 
 export const TCP_HEADER = 20
 export const TCP_MAX_HEADER = 60
+/** Where the checksum stands in the header: offloads name the place. */
+export const TCP_CHECKSUM_AT = 16
 
 export const FIN = 0x001
 export const SYN = 0x002
@@ -36,7 +38,7 @@ export const tcpHeaderLength = (view: DataView, at: number): number => (view.get
 export const tcpFlags = (view: DataView, at: number): number => view.getUint16(at + 12) & FLAGS_MASK
 /** As it stands, before any scaling. */
 export const tcpWindow = (view: DataView, at: number): number => view.getUint16(at + 14)
-export const tcpChecksum = (view: DataView, at: number): number => view.getUint16(at + 16)
+export const tcpChecksum = (view: DataView, at: number): number => view.getUint16(at + TCP_CHECKSUM_AT)
 export const tcpUrgentPointer = (view: DataView, at: number): number => view.getUint16(at + 18)
 
 /** Undefined when the first `linear` readable bytes hold a whole header with its options. */
