@@ -6,6 +6,7 @@ import { type Micros, NEVER } from '../time.ts'
 import { seqDiff } from '../wire/sequence.ts'
 import type { Connection, TcpState } from './connection.ts'
 import type { TcpConfig } from './environment.ts'
+import { overheadOf } from './mss.ts'
 import { rateOf } from './pacing.ts'
 
 /** Numbers of Linux's include/net/tcp_states.h. */
@@ -94,7 +95,6 @@ export interface TcpInfo {
 export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros): TcpInfo {
   const { board, options, rcv, rtt, sendQueue, snd, window } = connection
   const counts = countSegments(connection)
-  const headers = connection.remoteAddress.family === 4 ? 40 : 60
   // As Linux counts: a SYN of ours that was acknowledged is a byte, and so is a FIN of the peer's; the SYN that a listener took is a
   // segment of the connection, its own answers to it are not (emit() in output.ts).
   const ownSyn = !connection.passive && snd.una !== snd.iss ? 1 : 0
@@ -125,7 +125,7 @@ export function tcpInfo(connection: Connection, config: TcpConfig, now: Micros):
     rcvRtt: connection.receiverRtt,
     sndSsthresh: Number.isFinite(window.ssthresh) ? Math.floor(window.ssthresh / snd.mss) : INFINITE_SSTHRESH,
     sndCwnd: Math.floor(window.cwnd / snd.mss),
-    advmss: connection.way.linkMtu - headers - (connection.timestampsOn ? 12 : 0),
+    advmss: connection.way.linkMtu - overheadOf(connection),
     reordering: connection.reorderingSeen ? undefined : 3,
     rcvSpace: connection.tunedBytes,
     totalRetrans: connection.totalRetransmits,

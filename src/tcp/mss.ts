@@ -2,10 +2,14 @@
 // §5.4). The path MTU is learned by src/ip from ICMP errors; where a path swallows large packets without a word,
 // repeated time-outs make them smaller (RFC 4821 §7.7), and mtu-search.ts finds out how much larger they may be.
 
+import type { Way } from '../ip/seams.ts'
 import type { Micros } from '../time.ts'
-import { IPV4_MAX_PACKET } from '../wire/ipv4.ts'
-import { IPV6_MIN_MTU } from '../wire/ipv6.ts'
+import type { Family } from '../wire/address.ts'
+import { IPV4_HEADER, IPV4_MAX_PACKET } from '../wire/ipv4.ts'
+import { IPV6_HEADER, IPV6_MIN_MTU } from '../wire/ipv6.ts'
+import { TCP_HEADER } from '../wire/tcp.ts'
 import type { Connection } from './connection.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import type { TcpEnvironment } from './environment.ts'
 import { MtuSearch } from './mtu-search.ts'
 
@@ -23,7 +27,9 @@ const BLACK_HOLE6 = [IPV6_MIN_MTU]
 /** Time-outs before each step down. */
 const BLACK_HOLE_TIMEOUTS = 3
 
-export const headersOf = (connection: Connection): number => (connection.remoteAddress.family === 4 ? 40 : 60)
+const headersFor = (family: Family): number => (family === 4 ? IPV4_HEADER : IPV6_HEADER) + TCP_HEADER
+
+const headersOf = (connection: Connection): number => headersFor(connection.remoteAddress.family)
 
 /** What of each packet is not data. */
 export const overheadOf = (connection: Connection): number => headersOf(connection) + optionsOf(connection)
@@ -35,21 +41,28 @@ const largestFor = (connection: Connection): number => connection.snd.peerMss + 
 
 /** What our SYN announces: the first link's MTU, or as much of it as a packet can have, without headers (RFC 6691). */
 export function announcedMss(env: TcpEnvironment, connection: Connection): number {
-  const way = env.refreshWay(connection) ?? connection.way
-  const most = connection.remoteAddress.family === 4 ? IPV4_MAX_PACKET : way.linkMtu
-  const mss = Math.min(way.linkMtu, most) - headersOf(connection)
-  return limited(connection, Math.max(0, Math.min(mss, 65_535)))
+  return mssFor(env.refreshWay(connection) ?? connection.way, connection.options)
+}
+
+/** The same where there is no connection: for a cookie. */
+export function mssFor({ destination, linkMtu }: Way, options: Readonly<ConnectionOptions>): number {
+  const { family } = destination
+  const most = family === 4 ? Math.min(linkMtu, IPV4_MAX_PACKET) : linkMtu
+  return limited(options, Math.max(0, Math.min(most - headersFor(family), 0xffff)))
 }
 
 /** The program may want smaller segments than link and peer take. */
-function limited({ options }: Connection, mss: number): number {
-  return options.segmentLimit > 0 ? Math.min(options.segmentLimit, mss) : mss
+function limited({ segmentLimit }: Readonly<ConnectionOptions>, mss: number): number {
+  return segmentLimit > 0 ? Math.min(segmentLimit, mss) : mss
 }
+
+/** What a peer takes whose SYN says nothing. */
+export const defaultMss = (family: Family): number => (family === 4 ? DEFAULT_MSS4 : DEFAULT_MSS6)
 
 /** The peer's SYN says what it takes; 0: it says nothing. */
 export function takePeerMss(env: TcpEnvironment, connection: Connection, mss: number, now: Micros): void {
-  const assumed = connection.remoteAddress.family === 4 ? DEFAULT_MSS4 : DEFAULT_MSS6
-  connection.snd.peerMss = Math.max(MIN_PEER_MSS, limited(connection, mss > 0 ? mss : assumed))
+  const taken = mss > 0 ? mss : defaultMss(connection.remoteAddress.family)
+  connection.snd.peerMss = Math.max(MIN_PEER_MSS, limited(connection.options, taken))
   connection.pathMtu = 0
   syncMss(env, connection, now)
 }

@@ -13,7 +13,7 @@ import { type Connection, setState } from './connection.ts'
 import type { Segment } from './environment.ts'
 import { segmentArrives, takeSynOptions } from './input.ts'
 import type { Listener } from './listener.ts'
-import { takePeerMss } from './mss.ts'
+import { defaultMss, mssFor, takePeerMss } from './mss.ts'
 import { make } from './open.ts'
 import { segmentWith } from './stray.ts'
 import { optionsOfStamp, stampWithOptions } from './syn-cookies.ts'
@@ -23,8 +23,6 @@ import { windowScaleFor } from './window.ts'
 
 /** A cookie comes back within this time, or not at all: before and after, an ACK cannot make a connection. */
 const COOKIE_LIFETIME = seconds(128)
-const DEFAULT_MSS4 = 536
-const DEFAULT_MSS6 = 1_220
 
 const cookieOptions = new TcpOptions()
 
@@ -55,7 +53,7 @@ export function listenArrives(
   if (way === null) return 'noRoute'
   if (listener.synQueueFull) {
     listener.cookieAt = now
-    sendCookie(tcp, segment, ends, way, now)
+    sendCookie(tcp, listener, segment, ends, way, now)
     packet.release()
     return undefined
   }
@@ -152,14 +150,13 @@ function takeCookieOptions(tcp: Tcp, connection: Connection, segment: Segment, m
 const cookieWindowScale = (tcp: Tcp): number => windowScaleFor(tcp.config.rmem[2])
 
 /** SYN, ACK without a connection behind it: its sequence number remembers the MSS, its time stamp the other options. */
-function sendCookie(tcp: Tcp, segment: Segment, ends: SegmentEnds, way: Way, now: Micros): void {
+function sendCookie(tcp: Tcp, listener: Listener, segment: Segment, ends: SegmentEnds, way: Way, now: Micros): void {
   const { local, localPort, remote, remotePort } = ends
   const { options } = segment
-  const isV4 = remote.family === 4
-  const mss = options.mss > 0 ? options.mss : isV4 ? DEFAULT_MSS4 : DEFAULT_MSS6
+  const mss = options.mss > 0 ? options.mss : defaultMss(remote.family)
   const cookie = tcp.cookies.make(local, localPort, remote, remotePort, segment.seq, mss, now)
   cookieOptions.clear()
-  cookieOptions.mss = Math.min(0xffff, way.linkMtu - (isV4 ? 40 : 60))
+  cookieOptions.mss = mssFor(way, listener.options)
   if (tcp.config.timestamps && options.timestamps) {
     const windowScale = tcp.config.windowScaling ? options.windowScale : -1
     const sackPermitted = tcp.config.sack && options.sackPermitted
