@@ -17,7 +17,7 @@ export interface Stop {
 }
 
 /** The longest wait that setTimeout takes. */
-const LONGEST_MILLIS = 0x7fff_ffff
+export const LONGEST_MILLIS = 0x7fff_ffff
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** SIGINT, SIGTERM and SIGHUP end the run in order; a second one ends the process at once. */

@@ -8,9 +8,10 @@ import { type Host, neighborPrefix } from '../node/host.ts'
 import { canBeHost } from '../node/host-check.ts'
 import { IcmpSocket } from '../socket/icmp-socket.ts'
 import { IpAddress } from '../wire/address.ts'
+import { IPV4_HEADER } from '../wire/ipv4.ts'
 import * as read from './arguments.ts'
 import { addHostOptions, checkSource, type HostFlags, openHost } from './host-options.ts'
-import { type Stop, untilInterrupted } from './interrupt.ts'
+import { LONGEST_MILLIS, type Stop, untilInterrupted } from './interrupt.ts'
 import { EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_NO, EXIT_OK, print, printJson, report } from './output.ts'
 import { RoundTrips } from './statistics.ts'
 
@@ -36,10 +37,14 @@ interface PingFlags extends HostFlags {
 
 /** What ping(8) sends: RFC 792 header and payload over IPv4. */
 const ICMP_HEADER = 8
-const IPV4_HEADER = 20
 const MAX_SIZE = 65_507
 const MAX_PATTERN = 16
 const BELL = '\u0007'
+/** ping(8) -f: a hundred requests a second at least. */
+const FLOOD_MILLIS = 10
+/** Instead of the instant of a request. */
+const NOT_SENT = -2
+const ANSWERED = -1
 
 export function pingCommand(program: Command, end: (code: number) => void): void {
   const command = program
@@ -143,8 +148,8 @@ class PingRun {
   private readonly socket: IcmpSocket
   private readonly payload: Uint8Array
   private readonly trips = new RoundTrips()
-  /** When the request of each sequence number was sent; -1: answered. Sequence numbers wrap at 65,536. */
-  private readonly sentAt = new Float64Array(65_536).fill(-2)
+  /** When the request of each sequence number was sent, or NOT_SENT, or ANSWERED. Sequence numbers wrap at 65,536. */
+  private readonly sentAt = new Float64Array(65_536).fill(NOT_SENT)
   private startedAt = 0
   private endedAt = 0
   private onProgress: () => void = () => {}
@@ -182,7 +187,7 @@ class PingRun {
     while (this.transmitted < count && stop.reason === null) {
       this.sendOne()
       if (this.transmitted < count)
-        await this.pause(flags.flood === true ? 10 : flags.interval * 1_000, flags.flood === true)
+        await this.pause(flags.flood === true ? FLOOD_MILLIS : flags.interval * 1_000, flags.flood === true)
       if (flags.outstanding === true && stop.reason === null && this.transmitted < count) this.tellOutstanding()
     }
     await this.waitForRest()
@@ -227,7 +232,7 @@ class PingRun {
   private async pause(millis: number, early: boolean): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const waited = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Math.min(millis, 0x7fff_ffff))
+      timer = setTimeout(resolve, Math.min(millis, LONGEST_MILLIS))
       if (early) this.onProgress = resolve
     })
     await Promise.race([waited, this.stop.promise])
@@ -237,9 +242,9 @@ class PingRun {
 
   private answered(sequence: number, source: IpAddress, hopLimit: number, length: number, at: number): void {
     const sentAt = this.sentAt[sequence]!
-    if (sentAt === -2) return
-    const isDuplicate = sentAt === -1
-    this.sentAt[sequence] = -1
+    if (sentAt === NOT_SENT) return
+    const isDuplicate = sentAt === ANSWERED
+    this.sentAt[sequence] = ANSWERED
     if (isDuplicate) this.duplicates++
     else this.received++
     const millis = (at - sentAt) / 1_000

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import type { SocketState } from '../node/control/host-state.ts'
-import { OPTION_SACK, OPTION_TIMESTAMPS, OPTION_WINDOW_SCALE, type TcpInfo } from '../tcp/info.ts'
+import { INFINITE_SSTHRESH, OPTION_SACK, OPTION_TIMESTAMPS, OPTION_WINDOW_SCALE, type TcpInfo } from '../tcp/info.ts'
 import { addControlOptions, type ControlFlags, rowsOf } from './control.ts'
 import { drained, EXIT_OK, print } from './output.ts'
 
@@ -13,8 +13,8 @@ interface SsFlags extends ControlFlags {
   all?: boolean
   info?: boolean
   header: boolean
-  4?: boolean
-  6?: boolean
+  ipv4?: boolean
+  ipv6?: boolean
 }
 
 /** ss(8)'s names where they are not RFC 9293's. */
@@ -32,7 +32,6 @@ const RATE_UNITS: readonly (readonly [least: number, name: string])[] = [
   [1e6, 'M'],
   [1e3, 'k'],
 ]
-const NO_SSTHRESH = 0x7fff_ffff
 
 export function ssCommand(program: Command, end: (code: number) => void): void {
   const command = program
@@ -49,9 +48,7 @@ export function ssCommand(program: Command, end: (code: number) => void): void {
     .option('-4, --ipv4', 'IPv4 only')
     .option('-6, --ipv6', 'IPv6 only')
     .option('-H, --no-header', 'no line of titles')
-  addControlOptions(command).action(async (flags: SsFlags & { ipv4?: boolean; ipv6?: boolean }) =>
-    end(await ss({ ...flags, ...(flags.ipv4 ? { 4: true } : {}), ...(flags.ipv6 ? { 6: true } : {}) })),
-  )
+  addControlOptions(command).action(async (flags: SsFlags) => end(await ss(flags)))
   command.addHelpText('before', 'Examples:\n  hourglass ss -tulpn\n  hourglass ss -ti\n  hourglass ss -l --json\n')
 }
 
@@ -85,8 +82,7 @@ async function ss(flags: SsFlags): Promise<number> {
 
 function isWanted(row: SocketState, flags: SsFlags): boolean {
   if (flags.tcp !== flags.udp && flags.tcp !== (row.protocol === 'tcp')) return false
-  if (flags[4] === true && flags[6] !== true && row.family !== 4) return false
-  if (flags[6] === true && flags[4] !== true && row.family !== 6) return false
+  if (flags.ipv4 !== flags.ipv6 && flags.ipv4 !== (row.family === 4)) return false
   const state = stateOf(row)
   if (flags.all === true) return true
   return flags.listening === true ? PASSIVE.has(state) : !QUIET.has(state)
@@ -180,7 +176,7 @@ function infoLine(row: SocketState, info: TcpInfo): string {
   if (info.ato > 0) words.push(`ato:${millisText(info.ato)}`)
   words.push(`mss:${info.sndMss}`, `pmtu:${info.pmtu}`, `rcvmss:${info.rcvMss}`, `advmss:${info.advmss}`)
   words.push(`cwnd:${info.sndCwnd}`)
-  if (info.sndSsthresh !== NO_SSTHRESH) words.push(`ssthresh:${info.sndSsthresh}`)
+  if (info.sndSsthresh !== INFINITE_SSTHRESH) words.push(`ssthresh:${info.sndSsthresh}`)
   count('bytes_sent', info.bytesSent)
   count('bytes_retrans', info.bytesRetrans)
   count('bytes_acked', info.bytesAcked)

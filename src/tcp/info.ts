@@ -30,7 +30,7 @@ export const OPTION_TIMESTAMPS = 1
 export const OPTION_SACK = 2
 export const OPTION_WINDOW_SCALE = 4
 /** Linux's for "no threshold yet". */
-const INFINITE_SSTHRESH = 0x7fff_ffff
+export const INFINITE_SSTHRESH = 0x7fff_ffff
 const MICROS_PER_MILLI = 1_000
 
 export interface TcpInfo {

@@ -32,8 +32,8 @@ export function makeControlDirectory(): string {
   } catch (error) {
     throw new EnvironmentError(`the control socket's directory ${path}`, `it cannot be made (${codeOf(error)})`, mend)
   }
-  const { mode, uid } = lstatSync(path)
-  const isOurs = lstatSync(path).isDirectory() && uid === (process.getuid?.() ?? uid) && (mode & OTHERS) === 0
+  const found = lstatSync(path)
+  const isOurs = found.isDirectory() && found.uid === (process.getuid?.() ?? found.uid) && (found.mode & OTHERS) === 0
   if (!isOurs) throw new EnvironmentError(`the control socket's directory ${path}`, 'others may change it', mend)
   return path
 }

@@ -16,6 +16,7 @@ import {
   validateString,
 } from '../node-errors.ts'
 import { asNormalized } from './arguments.ts'
+import { LONGEST_ATTEMPT, SHORTEST_ATTEMPT } from './context.ts'
 import { attemptsError, badAddressError, badFamilyError, blockedError, nowhereError, plainError } from './errors.ts'
 import { type SocketParts, STATE } from './socket-state.ts'
 import { SystemHandle } from './system-handle.ts'
@@ -49,8 +50,6 @@ interface Found {
   readonly family: number
 }
 
-const LONGEST = 2 ** 31 - 1
-const SHORTEST_ATTEMPT = 10
 /** The system looks at no more bits of a local port; one that is not what was asked for counts as taken. */
 const MOST_PORT = 0xffff
 
@@ -114,7 +113,7 @@ function check(socket: SocketParts, options: ConnectOptions): Checked {
   }
   if (autoSelectFamily != null) validateBoolean(autoSelectFamily, 'options.autoSelectFamily')
   if (autoSelectFamilyAttemptTimeout != null) {
-    validateInteger(autoSelectFamilyAttemptTimeout, 'options.autoSelectFamilyAttemptTimeout', 1, LONGEST)
+    validateInteger(autoSelectFamilyAttemptTimeout, 'options.autoSelectFamilyAttemptTimeout', 1, LONGEST_ATTEMPT)
   }
   return {
     port: Number(port) | 0,

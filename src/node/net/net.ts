@@ -11,7 +11,7 @@ import { type NodeHost, nodeHost } from '../node-host.ts'
 import { normalizeArguments } from './arguments.ts'
 import type { ConnectOptions } from './connect.ts'
 import { construct, type SocketOptions } from './construct.ts'
-import type { NetContext } from './context.ts'
+import { LONGEST_ATTEMPT, type NetContext, SHORTEST_ATTEMPT } from './context.ts'
 import { lookupLocally } from './lookup.ts'
 import {
   type ConnectionListener,
@@ -46,8 +46,6 @@ type ConnectArguments =
   | [port: number, listener?: () => void]
   | [path: string, listener?: () => void]
 
-const SHORTEST_ATTEMPT = 10
-const LONGEST = 2 ** 31 - 1
 const sockets = channel('net.client.socket')
 
 /** node:net for one host, with the types of Node's own. */
@@ -120,7 +118,7 @@ export function makeNet(stack: Stack, options: NetOptions = {}): Net {
     },
     getDefaultAutoSelectFamilyAttemptTimeout: () => context.attemptTimeout,
     setDefaultAutoSelectFamilyAttemptTimeout: (value) => {
-      validateInteger(value, 'value', 1, LONGEST)
+      validateInteger(value, 'value', 1, LONGEST_ATTEMPT)
       context.attemptTimeout = Math.max(SHORTEST_ATTEMPT, value)
     },
     _normalizeArgs: normalizeArguments,

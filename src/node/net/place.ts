@@ -3,7 +3,8 @@
 import type { NetErrorCode } from '../../errors.ts'
 import type { Stack } from '../../stack.ts'
 import type { Listener } from '../../tcp/listener.ts'
-import { IpAddress, LOOPBACK4, LOOPBACK6 } from '../../wire/address.ts'
+import { type IpAddress, LOOPBACK4, LOOPBACK6 } from '../../wire/address.ts'
+import { parseZoned } from '../zoned-address.ts'
 
 /** The interface is that of an address with a zone, or 0. */
 export interface Place {
@@ -13,13 +14,11 @@ export interface Place {
 }
 
 /** Of an address that may have a zone, or be an IPv4 address mapped into IPv6; null: it is none. */
-export function placeOf({ interfaces }: Stack, text: string, port: number): Place | null {
-  const [bare = '', zone] = text.split('%')
-  const parsed = IpAddress.parse(bare)
+export function placeOf(stack: Stack, text: string, port: number): Place | null {
+  const parsed = parseZoned(text, stack)
   if (parsed === null) return null
-  const on = zone === undefined ? undefined : (interfaces.byName(zone) ?? interfaces.byIndex(Number(zone)))
-  const address = parsed.isMapped4 ? parsed.unmapped() : parsed
-  return { address, port, interfaceIndex: on?.index ?? 0 }
+  const { address, interfaceIndex } = parsed
+  return { address: address.isMapped4 ? address.unmapped() : address, port, interfaceIndex }
 }
 
 /** Whether a listener is there whose address would be the same. */

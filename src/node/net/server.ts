@@ -103,7 +103,7 @@ export class NetServer extends EventEmitter {
       const checked = validatePort(port, 'options.port')
       const wanted = { backlog: options.backlog || backlog, v6Only: options.ipv6Only === true }
       if (options.host) this.lookUpAndListen(checked, options.host, wanted)
-      else this.listenTcp(null, checked, 4, wanted)
+      else this.listenTcp('::', checked, 6, wanted)
       return this
     }
     return this.listenPath(options, backlog)
@@ -148,23 +148,21 @@ export class NetServer extends EventEmitter {
     })
   }
 
-  /** `address` null: any, of both families where that can be. */
+  /** At '::' of both families, unless `v6Only`. */
   private listenTcp(
-    address: string | null,
+    address: string,
     port: number,
     family: 4 | 6,
     { backlog, v6Only }: { backlog: number; v6Only: boolean },
   ): void {
     const handle = new TcpHandle(this[NET].host, 'TCPSERVERWRAP')
-    const where = address ?? '::'
-    const code =
-      handle.bind(where, port, address === null ? 6 : family, v6Only) ?? handle.listen(backlog || DEFAULT_BACKLOG)
+    const code = handle.bind(address, port, family, v6Only) ?? handle.listen(backlog || DEFAULT_BACKLOG)
     if (code !== null) {
       handle.close()
-      process.nextTick(() => this.emit('error', listenError(code, 'listen', where, port)))
+      process.nextTick(() => this.emit('error', listenError(code, 'listen', address, port)))
       return
     }
-    this.share(handle, `${address === null ? 6 : family}:${where}:${port}`)
+    this.share(handle, `${family}:${address}:${port}`)
   }
 
   /** What a listening handle accepts comes here from now on, also where another server began with it. */

@@ -45,10 +45,10 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
   private readonly turns: Turns
   private connection: Connection | null = null
   private listener: Listener | null = null
-  /** Bound or not, an address family it has: 0 none yet. Of an IPv6 socket IPv4 peers show as mapped addresses. */
+  /** Known before the address is; 0: not yet. A socket of IPv6 shows its IPv4 peers as mapped addresses. */
   private family: Family | 0 = 0
   private bound: Place | null = null
-  /** The kernel would say so when the socket listens. */
+  /** The port is another's: as with a kernel, listen() is the first to say so. */
   private inUse = false
   private isKnownConnected = false
   private v6Only = false
@@ -309,7 +309,7 @@ export class TcpHandle implements StreamHandle, ConnectionOwner {
     return 'pending'
   }
 
-  /** The first to ask hears why the connection ended; everybody after him that the pipe is broken. */
+  /** The first write after the end is told why the connection ended, all others that the pipe is broken. */
   private refusal(): string | null {
     const { connection } = this
     if (connection === null) return 'EBADF'
