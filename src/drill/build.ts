@@ -13,7 +13,7 @@ import {
 } from '../wire/ipv4.ts'
 import { emitIpv6, IPV6_HEADER } from '../wire/ipv6.ts'
 import { type Seq, seq } from '../wire/sequence.ts'
-import { ACK, emitTcp, SYN, TCP_HEADER } from '../wire/tcp.ts'
+import { ACK, emitTcp, SYN, TCP_CHECKSUM_AT, TCP_HEADER } from '../wire/tcp.ts'
 import { emitUdp, UDP_HEADER } from '../wire/udp.ts'
 import type { Flow } from './flow.ts'
 import { codeNumber, icmpRest, typeNumber } from './icmp-names.ts'
@@ -67,7 +67,7 @@ function buildTcp(ip: IpInfo, body: TcpBody, flow: Flow, scaledEcho: boolean): U
     if (wrong !== null) return wrong
     next += optionLength(option)
   }
-  return finish(octets, ip, flow, PROTOCOL_TCP, length, at + 16)
+  return finish(octets, ip, flow, PROTOCOL_TCP, length, at + TCP_CHECKSUM_AT)
 }
 
 const ackToWire = (body: TcpBody, flow: Flow): Seq =>

@@ -12,7 +12,9 @@ import {
   ERRNO,
   expectAddress,
   MSG_DONTWAIT,
+  MSG_EOR,
   MSG_MORE,
+  MSG_NOSIGNAL,
   MSG_PEEK,
   MSG_TRUNC,
   MSG_WAITALL,
@@ -21,7 +23,7 @@ import {
 } from './values.ts'
 
 /** MSG_EOR and MSG_NOSIGNAL change nothing here. */
-const KNOWN_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_MORE | MSG_TRUNC | MSG_WAITALL | 0x80 | 0x4000
+const KNOWN_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_MORE | MSG_TRUNC | MSG_WAITALL | MSG_EOR | MSG_NOSIGNAL
 
 /** RFC 768: what the length field can tell. */
 const MOST_DATAGRAM = 65_527

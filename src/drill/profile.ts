@@ -5,13 +5,16 @@ import { UsageError } from '../errors.ts'
 import type { ConnectionOptions } from '../tcp/connection-options.ts'
 import type { TcpConfig } from '../tcp/environment.ts'
 import { seconds } from '../time.ts'
-import { NotRunError } from './script.ts'
+import { scriptError } from './lexer.ts'
+import { NotRunError, type Shell } from './script.ts'
 
 export class Profile {
   /** Linux gives a SYN up earlier than RFC 9293 allows. */
   readonly config: { -readonly [Name in keyof TcpConfig]?: TcpConfig[Name] } = { synRetries: 6 }
   readonly options: Partial<ConnectionOptions> = {}
   congestionControl: 'cubic' | 'reno' = 'cubic'
+  /** Whether a command set something that means something to this stack. */
+  isSet = false
 }
 
 /** Settings of Linux without a counterpart: the stack does what it does, and a script that depends on another value fails. */
@@ -57,9 +60,16 @@ net.ipv4.tcp_sack=1
 net.ipv4.tcp_slow_start_after_idle=0
 net.ipv4.tcp_congestion_control=cubic`
 
-/** What a command line comes to before the stack is made. Throws NotRunError for one that would matter and is unknown. */
-export function configure(profile: Profile, command: string): void {
-  for (const part of command.split(/&&|[;\n]/)) configureOne(profile, part.trim())
+/**
+ * What a command line of the script comes to. Throws NotRunError for one that would matter and is unknown, UsageError, at its
+ * line, for a setting that cannot be.
+ */
+export function configure(profile: Profile, file: string, { command, line }: Shell): void {
+  try {
+    for (const part of command.split(/&&|[;\n]/)) configureOne(profile, part.trim())
+  } catch (error) {
+    throw error instanceof UsageError ? scriptError(file, line, error.message) : error
+  }
 }
 
 function configureOne(profile: Profile, command: string): void {
@@ -110,6 +120,7 @@ function wholeNumber(name: string, value: string): number {
 
 function tcpSetting(profile: Profile, name: string, value: string): void {
   const { config, options } = profile
+  profile.isSet = true
   const number = name === 'congestion_control' ? 0 : wholeNumber(name, value.split(/\s+/).at(-1) ?? '')
   if ((name === 'rmem' || name === 'wmem') && value.split(/\s+/).length !== 3) {
     throw new UsageError(`net.ipv4.tcp_${name} is '${value}': it must be three numbers, like '4096 131072 6291456'`)

@@ -12,7 +12,7 @@ import type { Value } from './code.ts'
 import type { Addresses } from './flow.ts'
 import type { Level } from './levels.ts'
 import { toleranceOf } from './levels.ts'
-import { Lexer, scriptError } from './lexer.ts'
+import { Lexer } from './lexer.ts'
 import { notationOf } from './notation.ts'
 import { PacketEvents } from './packet-events.ts'
 import { parseScript } from './parser.ts'
@@ -113,7 +113,7 @@ class Runner implements ScriptHost {
     this.script = script
     this.options = options
     const profile = new Profile()
-    for (const shell of leadingCommands(script, options.level)) configureFrom(script, profile, shell)
+    for (const shell of leadingCommands(script, options.level)) configure(profile, script.file, shell)
     const mtu = Number(script.options.get('mtu') ?? 1_500)
     this.device = new ScriptDevice(this.clock, mtu, Number(script.options.get('mss') ?? 0))
     const pool = options.pool ?? new PagePool()
@@ -299,15 +299,6 @@ class Runner implements ScriptHost {
         `${seconds6(this.timeOf(live.at))} ${notationOf(live, flow)}`,
       )
     }
-  }
-}
-
-/** A setting that cannot be is a mistake of the script's line. */
-function configureFrom(script: Script, profile: Profile, { command, line }: Shell): void {
-  try {
-    configure(profile, command)
-  } catch (error) {
-    throw error instanceof UsageError ? scriptError(script.file, line, error.message) : error
   }
 }
 

@@ -20,7 +20,10 @@ import {
   numberOf,
   O_NONBLOCK,
   O_RDWR,
+  POLLNVAL,
   portOf,
+  SHUT_RD,
+  SHUT_WR,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
 } from './values.ts'
@@ -261,11 +264,11 @@ export class Sockets {
     const { connection } = descriptor
     const isOpen = connection !== null && connection.state !== 'CLOSED' && connection.state !== 'TIME-WAIT'
     if (!isOpen) return failed('ENOTCONN')
-    if (how !== 0) {
+    if (how !== SHUT_RD) {
       descriptor.shutForWriting = true
       shutdownWrite(this.stack.tcp, connection)
     }
-    if (how !== 1) {
+    if (how !== SHUT_WR) {
       descriptor.shutForReading = true
       shutdownRead(this.stack.tcp, connection)
     }
@@ -324,7 +327,7 @@ export class Sockets {
       if (item.kind !== 'record') throw new NotRunError('poll() without records')
       const fd = numberOf(item.fields.get('fd'))
       const descriptor = this.table.get(fd)
-      const seen = descriptor === undefined ? 32 : revents(descriptor, numberOf(item.fields.get('events')))
+      const seen = descriptor === undefined ? POLLNVAL : revents(descriptor, numberOf(item.fields.get('events')))
       const expected = numberOf(item.fields.get('revents'))
       if (seen !== 0) ready++
       if (seen !== expected) wrong.push(`revents of ${fd} are ${seen}, ${expected} were expected`)

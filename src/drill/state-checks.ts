@@ -79,10 +79,10 @@ export function runShell(host: ScriptHost, line: number, command: string): void 
   const look = /(!\s*)?sockstat\b.*?grep\s+(?:-\w+\s+)*["']?(\w+)/.exec(command)
   if (look === null) {
     // Settings before the first socket were made the stack's own already.
-    if (host.sockets.table.size === 0) return
+    if (host.sockets.flows.length === 0) return
     const late = new Profile()
-    configure(late, command)
-    if (Object.keys(late.config).length > 0) throw new NotRunError('settings that change once sockets exist')
+    configure(late, host.script.file, { command, line })
+    if (late.isSet) throw new NotRunError('settings that change once sockets exist')
     return
   }
   const state = STATES[look[2]!]

@@ -55,12 +55,17 @@ export const POLLIN = 1
 export const POLLOUT = 4
 export const POLLERR = 8
 export const POLLHUP = 16
+export const POLLNVAL = 32
 export const POLLRDHUP = 0x2000
 export const MSG_PEEK = 2
 export const MSG_DONTWAIT = 0x40
 export const MSG_MORE = 0x8000
 export const MSG_TRUNC = 0x20
 export const MSG_WAITALL = 0x100
+export const MSG_EOR = 0x80
+export const MSG_NOSIGNAL = 0x4000
+export const SHUT_RD = 0
+export const SHUT_WR = 1
 
 const SYMBOLS: Readonly<Record<string, number>> = {
   ...ERRNO,
@@ -82,8 +87,8 @@ const SYMBOLS: Readonly<Record<string, number>> = {
   SOL_IP: 0,
   SOL_IPV6: 41,
   SOL_TCP: 6,
-  SHUT_RD: 0,
-  SHUT_WR: 1,
+  SHUT_RD,
+  SHUT_WR,
   SHUT_RDWR: 2,
   F_GETFL: 3,
   F_SETFL: 4,
@@ -96,7 +101,7 @@ const SYMBOLS: Readonly<Record<string, number>> = {
   POLLOUT,
   POLLERR,
   POLLHUP,
-  POLLNVAL: 32,
+  POLLNVAL,
   POLLRDNORM: 64,
   POLLWRNORM: 256,
   POLLRDHUP,
@@ -104,10 +109,10 @@ const SYMBOLS: Readonly<Record<string, number>> = {
   MSG_PEEK,
   MSG_TRUNC,
   MSG_DONTWAIT,
-  MSG_EOR: 0x80,
+  MSG_EOR,
   MSG_WAITALL,
   MSG_ERRQUEUE: 0x2000,
-  MSG_NOSIGNAL: 0x4000,
+  MSG_NOSIGNAL,
   MSG_MORE,
   MSG_ZEROCOPY: 0x4000000,
   MSG_FASTOPEN: 0x20000000,

@@ -52,6 +52,10 @@ describe('a wrong script', () => {
     ['0 \u001b[31m', "found '\\x1b'"],
     ['--define=X\n0 < S 0:0(0) win 1', 'x.pkt:1: expected --define=SYMBOL=VALUE'],
     ['`sysctl -w net.ipv4.tcp_retries2=many`\n0 < S 0:0(0) win 1', "x.pkt:1: net.ipv4.tcp_retries2 is 'many'"],
+    [
+      '0 socket(..., SOCK_STREAM, 0) = 3\n+0 `sysctl -w net.ipv4.tcp_retries2=many`',
+      "x.pkt:2: net.ipv4.tcp_retries2 is 'many'",
+    ],
     ['99999999999 < S 0:0(0) win 1', 'x.pkt:1: expected a time of 1000000000 seconds at most'],
     [`0 socket(${'['.repeat(100_000)}`, 'x.pkt:1: expected no more than 50 brackets within each other'],
     ['0 %{ assert 1', 'x.pkt:1: expected }%'],
@@ -78,9 +82,18 @@ describe('a script that is not run', () => {
     ['`sysctl -w net.ipv4.tcp_ecn=1`\n0 socket(..., SOCK_STREAM, 0) = 3', 'ECN'],
     [`${OPEN}+0 %{ import os }%`, "Python like 'import os'"],
     [`${OPEN}+0 vmsplice(4, 0, 0) = 0`, 'the call vmsplice'],
+    [`${OPEN}+0 \`sysctl -w net.ipv4.tcp_sack=0\``, 'settings that change once sockets exist'],
+    [
+      `${OPEN}+0 close(4) = 0\n+0 close(3) = 0\n+0 \`sysctl -w net.ipv4.tcp_wmem="1 2 3"\``,
+      'settings that change once sockets exist',
+    ],
   ])('%j tells why: %s', (text, reason) => {
     expect(run(text)).toEqual({ kind: 'not-run', file: 'x.pkt', reason })
   })
+})
+
+test('a command that means nothing to the stack is passed over in the course of a script, too', () => {
+  expect(kindOf(`${OPEN}+0 \`sysctl -w net.ipv4.tcp_reordering=7; tc qdisc show; nstat -n\`\n`)).toBe('passed')
 })
 
 describe('levels', () => {
