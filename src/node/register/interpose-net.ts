@@ -11,6 +11,7 @@ import type { NetServer } from '../net/server.ts'
 import type { NetSocket } from '../net/socket.ts'
 import { type OnRead, STATE } from '../net/socket-state.ts'
 import { isWrapped, OURS } from '../net/wrapped-streams.ts'
+import { validateAbortSignal } from '../node-errors.ts'
 
 /** Which destinations are our host's; the others stay the system's. */
 export type IsOurs = (host: string | undefined) => boolean
@@ -69,6 +70,7 @@ const READ = [
   'remoteFamily',
   'pending',
   'autoSelectFamilyAttemptedAddresses',
+  '_host',
 ] as const
 
 /** The sockets of ours inside the program's. */
@@ -90,6 +92,7 @@ function mount(
   const known = mounted.get(outer)
   if (known !== undefined && !outer.destroyed) {
     known.connect(asNormalized([{ ...rest, signal: undefined }]))
+    Object.assign(outer, { connecting: known.connecting })
     return outer
   }
   begin(outer)
@@ -103,11 +106,13 @@ function mount(
   for (const name of READ) {
     Object.defineProperty(outer, name, { get: () => inner[name], configurable: true, enumerable: true })
   }
-  Object.defineProperty(outer, 'bytesWritten', {
-    get: () => writtenBytes(outer, inner),
-    configurable: true,
-    enumerable: true,
-  })
+  const computed = {
+    bytesWritten: () => writtenBytes(outer, inner),
+    bufferSize: () => (inner._handle === null ? undefined : outer.writableLength),
+  }
+  for (const [name, get] of Object.entries(computed)) {
+    Object.defineProperty(outer, name, { get, configurable: true, enumerable: true })
+  }
   for (const event of TOLD) {
     inner.on(event, (...args: unknown[]) => {
       Object.assign(outer, { connecting: inner.connecting })
@@ -115,7 +120,7 @@ function mount(
     })
   }
   Object.assign(outer, { connecting: true })
-  inner.once('connect', () => {
+  inner.on('connect', () => {
     Object.assign(outer, { connecting: false })
     outer.emit('connect')
     outer.emit('ready')
@@ -272,6 +277,8 @@ interface ServerInside {
   _handle: object | null
   _connections: number
   _unref: boolean
+  // Not in each 20.
+  _listeningId: number | undefined
   allowHalfOpen: boolean
   pauseOnConnect: boolean
   noDelay: boolean
@@ -307,10 +314,17 @@ export function listenOn(server: Server, net: OwnNet, args: readonly unknown[]):
     },
     maxConnections: { get: () => outer.maxConnections },
   })
-  inner.on('listening', () => outer.emit('listening'))
+  // Not that which began last, or one that was closed, while its name was looked up.
+  const isStale = (): boolean => outer._listeningId !== id
+  inner.on('listening', () => {
+    if (isStale()) return inner.close()
+    begun()
+    return outer.emit('listening')
+  })
   inner.on('drop', (data) => outer.emit('drop', data))
   inner.on('error', (error) => {
-    if (outer._handle === handle && !inner.listening) outer._handle = null
+    if (isStale()) return
+    if (!inner.listening) outer._handle = null
     outer.emit('error', error)
   })
   inner.on('connection', (socket) => {
@@ -319,8 +333,15 @@ export function listenOn(server: Server, net: OwnNet, args: readonly unknown[]):
     outer.emit('connection', socket as unknown as Socket)
   })
   const handle = handleOver(inner)
+  const begun = (): void => {
+    outer._handle = handle
+    if (outer._unref) inner.unref()
+    else inner.ref()
+  }
   const [options, callback] = asNormalized(args)
   if (callback !== null) outer.once('listening', callback as () => void)
+  outer._listeningId = (outer._listeningId ?? 0) + 1
+  const id = outer._listeningId
   const { signal } = options as { signal?: AbortSignal }
   if (signal !== undefined) closeOnAbort(outer, signal)
   const words = args.filter((word) => typeof word !== 'function')
@@ -329,18 +350,13 @@ export function listenOn(server: Server, net: OwnNet, args: readonly unknown[]):
     const { signal: _, ...rest } = first as { signal?: AbortSignal }
     words[0] = rest
   }
-  outer._handle = handle
-  try {
-    inner.listen(...words)
-  } catch (error) {
-    outer._handle = null
-    throw error
-  }
-  if (outer._unref) inner.unref()
+  inner.listen(...words)
+  if (inner.listening) begun()
   return server
 }
 
 function closeOnAbort(server: Server, signal: AbortSignal): void {
+  validateAbortSignal(signal, 'options.signal')
   const close = (): void => {
     server.close()
   }

@@ -168,6 +168,47 @@ async function sockets() {
   seen.events = { events, heard }
 }
 
+/** What is asked, closed or begun anew before it is there. */
+async function betimes() {
+  const said = []
+  const looks = (server) => [server.listening, server.address() === null]
+  const server = createServer()
+  server.on('listening', () => said.push('listening', looks(server))).on('error', (error) => said.push(told(error)))
+  said.push(looks(server.listen(0, HOST)))
+  await once(server, 'listening')
+  said.push(looks(server))
+  await closing(server)
+  const gone = server.listen(0, HOST)
+  said.push(await new Promise((resolve) => gone.close((error) => resolve(told(error)))))
+  server.listen(0, '192.0.2.1')
+  server.listen(0, HOST)
+  await once(server, 'listening')
+  server.unref().ref()
+  said.push(thrown(() => createServer().listen({ port: 0, host: HOST, signal: {} })))
+  const { port } = server.address()
+  const socket = connect(port, HOST)
+  const accepted = once(server, 'connection')
+  await once(socket, 'connect')
+  const peer = (await accepted)[0]
+  socket.cork()
+  socket.write('held')
+  said.push([socket.bufferSize, socket._host])
+  socket.uncork()
+  const confirmed = once(socket, 'connect')
+  said.push(socket.connect(9, HOST).connecting)
+  await confirmed
+  said.push(socket.remotePort === port, socket.readyState)
+  const ports = [port, socket.localPort]
+  for (const end of [socket, peer]) said.push(told((await once(end.connect(9, HOST), 'error'))[0], ...ports))
+  said.push(socket.bufferSize)
+  const hasty = connect(port, HOST)
+  hasty.connect(port, HOST)
+  const [error] = await once(hasty, 'error')
+  said.push(told(error, port, /:(\d+)\)$/.exec(error.message)[1]))
+  await closing(server)
+  seen.betimes = said
+}
+
 async function datagrams() {
   const server = createSocket('udp4', (message, from) => server.send(`${message}!`, from.port, from.address))
   server.bind(0, HOST)
@@ -207,5 +248,5 @@ async function names() {
   seen.dns = { found, missing: told(missing), literal, invalid }
 }
 
-for (const part of [servers, sockets, datagrams, names]) await part()
+for (const part of [servers, sockets, betimes, datagrams, names]) await part()
 console.log(JSON.stringify(seen))
