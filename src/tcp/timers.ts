@@ -147,6 +147,9 @@ function isExhausted(env: TcpEnvironment, connection: Connection, now: Micros): 
   const { config } = env
   if (state === 'SYN-SENT') return connection.retransmits > config.synRetries
   if (state === 'SYN-RECEIVED') return connection.retransmits > config.synAckRetries
+  // RFC 9293 §3.8.3 (d), MUST-21: the time that the program set takes the place of a count, be it shorter or longer. A program
+  // that is gone waits for nothing.
+  if (options.userTimeout > 0 && !connection.orphaned) return false
   const most = connection.orphaned ? config.orphanRetries : config.dataRetries
   return connection.retransmits > most || connection.probesSent > most
 }
