@@ -160,6 +160,7 @@ async function talk(socket: TcpSocket, flags: NcFlags): Promise<void> {
     if (!printBytes(buffer.slice(0, count))) await drained()
   }
   process.stdin.destroy()
+  // Standard input may never end, so it is not waited for; but what has gone wrong with it by now is told.
   await Promise.race([sending, Promise.resolve()])
   socket.shutdown()
   await socket.flush().catch(() => {})

@@ -28,7 +28,8 @@ interface TraceFlags extends HostFlags {
   json?: boolean
 }
 
-const UDP_OVER_IP = { 4: 28, 6: 48 } as const
+/** Of IPv4 or IPv6, and the eight bytes of UDP or ICMP. */
+const HEADER_BYTES = { 4: 28, 6: 48 } as const
 /** traceroute's: a port that nobody listens on, one more for each probe. */
 const BASE_PORT = 33_434
 
@@ -178,7 +179,7 @@ function udpProber(host: Host, destination: IpAddress, flags: TraceFlags): Probe
   const { family } = destination
   const bound = flags.source === undefined ? {} : { address: flags.source }
   const socket = new UdpSocket(host.stack, { family, ...bound })
-  const payload = new Uint8Array(Math.max(0, flags.size - UDP_OVER_IP[family]))
+  const payload = new Uint8Array(Math.max(0, flags.size - HEADER_BYTES[family]))
   socket.endpoint.dontFragment = flags.dontFragment ?? false
   let port = flags.port
   return {
@@ -203,7 +204,7 @@ function udpProber(host: Host, destination: IpAddress, flags: TraceFlags): Probe
 function icmpProber(host: Host, destination: IpAddress, flags: TraceFlags): Prober {
   const { family } = destination
   const socket = new IcmpSocket(host.stack, family)
-  const payload = new Uint8Array(Math.max(0, flags.size - UDP_OVER_IP[family]))
+  const payload = new Uint8Array(Math.max(0, flags.size - HEADER_BYTES[family]))
   let sequence = 1
   return {
     probe: (hop, stop) => {

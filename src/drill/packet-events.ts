@@ -4,7 +4,7 @@
 import { after, type Micros, micros } from '../time.ts'
 import { PROTOCOL_TCP } from '../wire/ipv4.ts'
 import { seqAdd, seqAtMost } from '../wire/sequence.ts'
-import { ACK, FIN, PSH, RST, SYN, tcpAck, tcpSeq } from '../wire/tcp.ts'
+import { ACK, CWR, FIN, PSH, RST, SYN, tcpAck, tcpSeq } from '../wire/tcp.ts'
 import { buildPacket } from './build.ts'
 import { differences } from './compare.ts'
 import { Flow } from './flow.ts'
@@ -174,7 +174,7 @@ function learnPorts(live: LivePacket, flow: Flow): void {
 }
 
 /** Flags that may differ among the segments of one write. */
-const LAST_ONLY = FIN | PSH | 0x80
+const LAST_ONLY = FIN | PSH | CWR
 
 function follows(first: LivePacket, total: number, next: LivePacket): boolean {
   if (next.protocol !== PROTOCOL_TCP || payloadLength(next) === 0) return false

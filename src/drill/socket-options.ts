@@ -34,6 +34,10 @@ const STORED = [
   'IPV6_V6ONLY',
 ]
 
+/** Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF. */
+const LEAST_RECEIVE_BUFFER = 2_304
+const LEAST_SEND_BUFFER = 4_608
+
 /** What this stack cannot do: a script that needs it is not run. */
 const MISSING = [
   'TCP_DEFER_ACCEPT',
@@ -117,10 +121,10 @@ function setTcpOption(descriptor: TcpDescriptor, name: string, value: number): n
       options.userTimeout = millis(value)
       return 0
     case 'SO_RCVBUF':
-      options.receiveBytes = Math.max(value, 2_304)
+      options.receiveBytes = Math.max(value, LEAST_RECEIVE_BUFFER)
       return 0
     case 'SO_SNDBUF':
-      options.sendBytes = Math.max(value, 4_608)
+      options.sendBytes = Math.max(value, LEAST_SEND_BUFFER)
       return 0
     case 'IP_TTL':
     case 'IPV6_UNICAST_HOPS':

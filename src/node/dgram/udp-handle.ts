@@ -28,6 +28,7 @@ export interface BindFlags {
 const MAX_BUFFER = 212_992
 /** setsockopt(2) takes an int. */
 const MAX_INT32 = 0x7fff_ffff
+/** Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF. */
 const LEAST_RECEIVE_BUFFER = 2_304
 const LEAST_SEND_BUFFER = 4_608
 
