@@ -3,6 +3,7 @@
 // need nothing: TLS takes what a listening net.Server hands out.
 
 import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { normalizeArguments } from '../net/arguments.ts'
 import type { ConnectOptions } from '../net/connect.ts'
 import type { OwnNet } from '../net/net.ts'
 import { NetSocket } from '../net/socket.ts'
@@ -54,16 +55,11 @@ function tellConnecting(secured: TLSSocket, socket: NetSocket): void {
   })
 }
 
-/** `(options[, cb])` or `(port[, host][, options][, cb])`, as tls.connect has it. */
+/** `(options[, cb])`, or `(port[, host][, options][, cb])` and `(path[, options][, cb])`, as tls.connect has it. */
 function normalized(args: readonly unknown[]): { options: ConnectionOptions; listener: Listener | undefined } {
-  const listener = args.find((one) => typeof one === 'function') as Listener | undefined
-  const [first] = args
-  if (typeof first === 'object' && first !== null) return { options: { ...first }, listener }
-  const given = args.slice(1).find((one) => typeof one === 'object' && one !== null) as ConnectionOptions | undefined
-  const isPath = typeof first === 'string' && !/^\d+$/.test(first)
-  const host = typeof args[1] === 'string' ? { host: args[1] } : {}
-  const where = isPath ? { path: first } : { port: Number(first), ...host }
-  return { options: { ...where, ...given }, listener }
+  const [where, listener] = normalizeArguments(args)
+  const given = args.slice(1, 3).find((one) => typeof one === 'object' && one !== null)
+  return { options: { ...where, ...(given as ConnectionOptions | undefined) }, listener: listener ?? undefined }
 }
 
 function destroyOnAbort(socket: TLSSocket, signal: AbortSignal): void {

@@ -7,6 +7,7 @@ import { isIP } from 'node:net'
 import { IpAddress, type IpPrefix } from '../../wire/address.ts'
 import type { Host } from '../host.ts'
 import type { OwnNet } from '../net/net.ts'
+import { interposeHttp2 } from './interpose-http2.ts'
 import { interposeNet } from './interpose-net.ts'
 import { interposeTls } from './interpose-tls.ts'
 
@@ -21,6 +22,7 @@ export function interpose(host: Host, system: readonly IpPrefix[]): void {
   const net = host.net as unknown as OwnNet
   interposeNet(net, isOurs)
   interposeTls(net, isOurs)
+  interposeHttp2()
   replace(dgram, host.dgram)
   const { promises, ...names } = host.dns
   replace(dns, names)

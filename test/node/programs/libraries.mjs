@@ -119,7 +119,19 @@ async function encrypted() {
   await new Promise((resolve) => client.resume().once('close', resolve))
   await close(server)
   const [refused] = await once(tls.connect({ port, host: HOST, ca }), 'error')
-  seen.tls = { connecting, events, refused: [refused.code, refused.syscall, refused.errno, refused.port === port] }
+  const nowhere = [[], [{}], [null], [{ port: 'x' }]].map((args) => {
+    try {
+      return tls.connect(...args)
+    } catch ({ code, message }) {
+      return [code, message]
+    }
+  })
+  seen.tls = {
+    connecting,
+    events,
+    nowhere,
+    refused: [refused.code, refused.syscall, refused.errno, refused.port === port],
+  }
 }
 
 /** TLS that begins on a connection that was plain (as SMTP, PostgreSQL and others do), on either end. */
@@ -168,6 +180,10 @@ async function two() {
     server.on('stream', answer)
     const port = await listen(server)
     const session = http2.connect(`${scheme}://${HOST}:${port}`, { ca, servername: 'web.test' })
+    const told = [session.connecting]
+    session.on('connect', (one, { remoteAddress }) =>
+      told.push(one === session, remoteAddress === HOST, one.connecting),
+    )
     const texts = await Promise.all(
       Array.from({ length: 10 }, async (_, index) => {
         let text = ''
@@ -179,7 +195,10 @@ async function two() {
     const at = [socket.remoteAddress === HOST, socket.remotePort === port, peers.every((peer) => peer === HOST)]
     await new Promise((resolve) => session.close(resolve))
     await close(server)
-    results.push([texts.length, texts.at(-1), encrypted, alpnProtocol, at])
+    results.push([texts.length, texts.at(-1), encrypted, alpnProtocol, at, told])
+    const refused = http2.connect(`${scheme}://${HOST}:${port}`, { ca })
+    for (const event of ['connect', 'error', 'close']) refused.on(event, (word) => results.push([event, word?.code]))
+    await new Promise((resolve) => refused.once('close', resolve))
   }
   seen.http2 = results
 }
