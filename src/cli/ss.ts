@@ -81,12 +81,15 @@ async function ss(flags: SsFlags): Promise<number> {
 }
 
 function isWanted(row: SocketState, flags: SsFlags): boolean {
-  if (flags.tcp !== flags.udp && flags.tcp !== (row.protocol === 'tcp')) return false
-  if (flags.ipv4 !== flags.ipv6 && flags.ipv4 !== (row.family === 4)) return false
+  if (!isOneOf(row.protocol === 'tcp', flags.tcp, flags.udp)) return false
+  if (!isOneOf(row.family === 4, flags.ipv4, flags.ipv6)) return false
   const state = stateOf(row)
   if (flags.all === true) return true
   return flags.listening === true ? PASSIVE.has(state) : !QUIET.has(state)
 }
+
+/** Of two kinds, where neither flag is given both are wanted. */
+const isOneOf = (isFirst: boolean, first = false, second = false): boolean => first === second || first === isFirst
 
 const stateOf = (row: SocketState): string => STATES[row.state] ?? row.state
 

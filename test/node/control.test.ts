@@ -231,6 +231,15 @@ describe('the commands that ask a running host', () => {
         'tcp   ESTAB  0      0           10.0.0.1:5000     10.0.0.2:80',
         '',
       ])
+      const kinds: Record<string, RegExp> = {
+        '-aHu': /^UNCONN .*:53 +0\.0\.0\.0:\*\n$/,
+        '-aH4': /^udp +UNCONN .*\ntcp +ESTAB .*\n$/,
+        '-aH6': /^tcp +LISTEN .*\n$/,
+        '-aHtu6': /^tcp +LISTEN .*\n$/,
+        '-aHu6': /^$/,
+      }
+      for (const [flags, rows] of Object.entries(kinds))
+        expect((await run(`ss ${flags} --control ${path}`)).stdout, flags).toMatch(rows)
       const listening = await run(`ss -ltpH --control ${path}`)
       expect(listening.stdout).toMatch(/^LISTEN 0 +511 +\*:443 +\*:\*\n$/)
       const inside = await run(`ss -ti --control ${path}`)
