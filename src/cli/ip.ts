@@ -54,8 +54,13 @@ async function ip(word: string, rest: readonly (string | undefined)[], flags: Ip
     const interfaces = (await allRows(flags, 'interfaces')).filter(({ name }) => device === null || name === device)
     if (device !== null && interfaces.length === 0)
       throw new UsageError(`Device "${device}" does not exist: see hourglass ip addr`)
-    if (json) printJson(interfaces.map((on) => (withAddresses ? addressJson(on, isShown) : linkJson(on))))
-    else for (const on of interfaces) printInterface(on, (family) => withAddresses && isShown(family))
+    // Of one family ip(8) shows what has an address of it, and not how it is linked.
+    const isOfOne = withAddresses && flags[4] !== flags[6]
+    const shown = interfaces
+      .filter(({ addresses }) => !isOfOne || addresses.some(({ family }) => isShown(family)))
+      .map((on) => ({ ...on, addresses: withAddresses ? on.addresses.filter(({ family }) => isShown(family)) : [] }))
+    if (json) printJson(shown.map((on) => ({ ...linkJson(on, isOfOne), ...(withAddresses ? addressJson(on) : {}) })))
+    else for (const on of shown) printInterface(on, isOfOne)
     return EXIT_OK
   }
   const on = <Row extends { interface: string }>(row: Row): boolean => device === null || row.interface === device
@@ -99,7 +104,7 @@ const lifetime = (seconds: number | null): string => (seconds === null ? 'foreve
 const flagOf = ({ state }: AddressState): string[] =>
   state === 'preferred' ? [] : [state === 'duplicate' ? 'dadfailed' : state]
 
-function printInterface(on: InterfaceState, isShown: (family: number) => boolean): void {
+function printInterface(on: InterfaceState, isOfOneFamily: boolean): void {
   print(
     `${on.index}: ${on.name}: <${flagsOf(on).join(',')}> mtu ${on.mtu} qdisc noqueue state ${operState(on)} group default`,
   )
@@ -108,9 +113,8 @@ function printInterface(on: InterfaceState, isShown: (family: number) => boolean
     : on.mac === null
       ? ''
       : ` ${on.mac} brd ff:ff:ff:ff:ff:ff`
-  print(`    link/${linkType(on)}${hardware}`)
+  if (!isOfOneFamily) print(`    link/${linkType(on)}${hardware}`)
   for (const entry of on.addresses) {
-    if (!isShown(entry.family)) continue
     const broadcast = entry.broadcast === null || on.isLoopback ? '' : ` brd ${entry.broadcast}`
     const dynamic = entry.validFor === null ? [] : ['dynamic']
     const words = [`scope ${scopeOf(entry)}`, ...dynamic, ...flagOf(entry), ...(entry.family === 4 ? [on.name] : [])]
@@ -119,7 +123,7 @@ function printInterface(on: InterfaceState, isShown: (family: number) => boolean
   }
 }
 
-function linkJson(on: InterfaceState): object {
+function linkJson(on: InterfaceState, isOfOneFamily: boolean): object {
   return {
     ifindex: on.index,
     ifname: on.name,
@@ -128,28 +132,31 @@ function linkJson(on: InterfaceState): object {
     qdisc: 'noqueue',
     operstate: operState(on),
     group: 'default',
+    ...(isOfOneFamily ? {} : hardwareJson(on)),
+  }
+}
+
+function hardwareJson(on: InterfaceState): object {
+  return {
     link_type: linkType(on),
     ...(on.isLoopback ? { address: '00:00:00:00:00:00', broadcast: '00:00:00:00:00:00' } : {}),
     ...(on.mac === null ? {} : { address: on.mac, broadcast: 'ff:ff:ff:ff:ff:ff' }),
   }
 }
 
-function addressJson(on: InterfaceState, isShown: (family: number) => boolean): object {
+function addressJson(on: InterfaceState): object {
   return {
-    ...linkJson(on),
-    addr_info: on.addresses
-      .filter(({ family }) => isShown(family))
-      .map((entry) => ({
-        family: familyName(entry.family),
-        local: entry.address,
-        prefixlen: entry.prefixLength,
-        ...(entry.broadcast === null || on.isLoopback ? {} : { broadcast: entry.broadcast }),
-        scope: scopeOf(entry),
-        ...Object.fromEntries(flagOf(entry).map((flag) => [flag, true])),
-        ...(entry.family === 4 ? { label: on.name } : {}),
-        valid_life_time: entry.validFor ?? FOREVER,
-        preferred_life_time: entry.preferredFor ?? FOREVER,
-      })),
+    addr_info: on.addresses.map((entry) => ({
+      family: familyName(entry.family),
+      local: entry.address,
+      prefixlen: entry.prefixLength,
+      ...(entry.broadcast === null || on.isLoopback ? {} : { broadcast: entry.broadcast }),
+      scope: scopeOf(entry),
+      ...Object.fromEntries(flagOf(entry).map((flag) => [flag, true])),
+      ...(entry.family === 4 ? { label: on.name } : {}),
+      valid_life_time: entry.validFor ?? FOREVER,
+      preferred_life_time: entry.preferredFor ?? FOREVER,
+    })),
   }
 }
 

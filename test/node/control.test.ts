@@ -263,6 +263,13 @@ describe('the commands that ask a running host', () => {
         ifname: 'eth0',
         addr_info: [{ family: 'inet', local: '10.0.0.1', prefixlen: 24 }, {}],
       })
+      const [first, ...rest] = address.stdout.split('\n')
+      const ofFour = rest.filter((line) => !/link\/|inet6|^$/.test(line)).slice(0, 2)
+      const four = await run(`ip -4 addr show dev eth0 --control ${path}`)
+      expect(four.stdout).toBe(`${[first, ...ofFour].join('\n')}\n`)
+      const six = JSON.parse((await run(`ip -6 addr --json --control ${path}`)).stdout) as object[]
+      expect(six[1]).toMatchObject({ ifname: 'eth0', addr_info: [{ family: 'inet6' }] })
+      expect(six[1]).not.toHaveProperty('link_type')
       const link = await run(`ip link show dev eth0 --control ${path}`)
       expect(link.stdout).toBe(`${address.stdout.split('\n').slice(0, 2).join('\n')}\n`)
       expect(JSON.parse((await run(`ip link --json --control ${path}`)).stdout)).not.toHaveProperty('[1].addr_info')
