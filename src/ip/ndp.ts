@@ -261,7 +261,7 @@ export class Ndp implements Icmp6Listener {
   }
 }
 
-/** Whether one neighbour alone has this MAC address: nobody may have us send his packets to all. */
+/** Whether one neighbour alone has this MAC address: no host may have us send its packets to all. */
 const isStation = (mac: MacAddress): boolean => !mac.isMulticast && !mac.isZero
 
 /** RFC 4861 §7.2.2: preferably the address of the packet that waits; one of the target's network is as good. */

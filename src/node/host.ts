@@ -47,7 +47,7 @@ export class Host {
   private readonly peers: Stack[] = []
   /** The interfaces that take addresses from routers. */
   private readonly askers: Interface[] = []
-  /** Who is told of failures; those before there is anybody wait for him. */
+  /** Who is told of failures; those that come before wait until there is somebody. */
   private failureListener: ((error: Error) => void) | null = null
   private readonly untold: Error[] = []
   private ownNet: Net | null = null

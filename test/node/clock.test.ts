@@ -1,3 +1,5 @@
+// The clock and the random numbers that a host of Node gives its stack.
+
 import { describe, expect, it } from 'vitest'
 import { BatchClock } from '../../src/node/clock.ts'
 import { CryptoRandom } from '../../src/node/random.ts'

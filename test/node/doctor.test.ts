@@ -1,3 +1,5 @@
+// What the doctor finds on the machine that runs the tests, whatever it has.
+
 import { describe, expect, it } from 'vitest'
 import { examine } from '../../src/node/doctor.ts'
 

@@ -1,3 +1,5 @@
+// The driver as NAPI has it: batches within a budget, one timer for all deadlines, and devices that are armed and disarmed.
+
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Packet } from '../../src/buf/packet.ts'
 import { NO_OFFLOADS } from '../../src/link/device.ts'

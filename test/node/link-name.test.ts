@@ -1,3 +1,5 @@
+// The words after --link: which links they name, and the sentence for those that name none.
+
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UsageError } from '../../src/errors.ts'

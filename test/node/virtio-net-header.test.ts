@@ -1,3 +1,5 @@
+// What a TAP device with offloads puts before each packet, both ways.
+
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
