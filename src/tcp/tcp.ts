@@ -267,6 +267,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   abort(connection: Connection, now: Micros, error: NetErrorCode = 'ECONNABORTED'): void {
     const { state } = connection
     if (state === 'TIME-WAIT' || state === 'CLOSED') return this.forget(connection)
+    // RFC 9293 §3.10.5 would say nothing in CLOSING and LAST-ACK. But if our FIN was lost, the peer would wait for it for ever.
     if (state !== 'SYN-SENT') sendReset(this, connection, now)
     this.close(connection, error)
   }

@@ -161,7 +161,7 @@ describe('CUBIC (RFC 9438)', () => {
     return { control, window }
   }
 
-  /** §4.2, figure 2 and 1. */
+  /** §4.2, figures 2 and 1. */
   const kOf = (most: number, begin: number): number => Math.cbrt((most - begin) / C)
   const cubicOf = (t: number, most: number, begin: number): number => C * (t - kOf(most, begin)) ** 3 + most
 
