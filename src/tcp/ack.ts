@@ -45,7 +45,7 @@ export function checkAck(
   return afterOurFin(env, connection, now)
 }
 
-/** RFC 7323 §4.3: only what touches the last ACK sent moves TS.Recent; and only what got this far, so that no forged segment does. */
+/** RFC 7323 §4.3: TS.Recent comes from segments that begin at or before the last ACK sent; a forged one does not get this far. */
 function updateRecent(connection: Connection, segment: Segment, now: Micros): void {
   if (!connection.timestampsOn || !segment.options.timestamps || segment.has(RST)) return
   if (seqAfter(segment.seq, connection.rcv.acked) || isLate(connection, segment)) return
@@ -134,7 +134,7 @@ function oldestSince({ board }: Connection, now: Micros): Micros {
   return board.first.retransmissions === 0 ? board.first.sentAt : now
 }
 
-/** Wakes who waits for room, once there is enough that it is worth it (Linux: a third), and who waits for all to be acknowledged. */
+/** Wakes the program that waits for room, once a third of the buffer is free (as in Linux), or that waits until all is acknowledged. */
 function tellRoom(env: TcpEnvironment, connection: Connection): void {
   if (!connection.wantsRoom) return
   const { sendLimit, sendQueue } = connection

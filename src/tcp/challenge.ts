@@ -35,8 +35,8 @@ export class ChallengeLimit {
   }
 }
 
-/** Whether the connection may answer by an ACK what does not fit it; if so, that counts as answered. Two hosts must not answer each other for ever, either. */
-export function mayAnswer(connection: Connection, now: Micros): boolean {
+/** Takes the ACK by which a connection may answer what does not fit it; false: it has just sent one. Nor do two hosts answer each other for ever. */
+export function takeAnswer(connection: Connection, now: Micros): boolean {
   if (connection.invalidAckAt !== NEVER && now - connection.invalidAckAt < ANSWER_INTERVAL) return false
   connection.invalidAckAt = now
   return true

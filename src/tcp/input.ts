@@ -8,7 +8,7 @@ import { after, type Micros, NEVER } from '../time.ts'
 import { type Seq, seqAdd, seqAfter, seqAtMost, seqBefore, seqDiff, seqInWindow } from '../wire/sequence.ts'
 import { ACK, FIN, RST, SYN } from '../wire/tcp.ts'
 import { checkAck, establish } from './ack.ts'
-import { mayAnswer } from './challenge.ts'
+import { takeAnswer } from './challenge.ts'
 import { initialWindow } from './congestion.ts'
 import { type Connection, setState } from './connection.ts'
 import type { Segment, TcpEnvironment } from './environment.ts'
@@ -174,7 +174,7 @@ function repeatedSyn(env: TcpEnvironment, connection: Connection, segment: Segme
 /** An unacceptable segment gets an ACK; one without data not too often, lest two hosts answer each other for ever. */
 function answerInvalid(env: TcpEnvironment, connection: Connection, segment: Segment, size: number, now: Micros): void {
   noteDuplicate(env, connection, segment, size)
-  if (segment.length === 0 && !segment.has(FIN) && !mayAnswer(connection, now)) return
+  if (segment.length === 0 && !segment.has(FIN) && !takeAnswer(connection, now)) return
   acknowledgeAtOnce(env, connection)
 }
 

@@ -14,6 +14,9 @@ export interface InitialSequenceNumbers {
 
 /** RFC 9293 §3.4.1: M is a timer of 4 microseconds. */
 const MICROS_PER_TICK = 4
+/** BSD's step for each connection (RFC 1948), and what is drawn beyond it. */
+const LEAST_INCREMENT = 64_000
+const RANDOM_INCREMENT = 2 ** 20
 /** Sequence numbers of one epoch. */
 const EPOCH_SPAN = 0x2000_0000
 
@@ -63,7 +66,7 @@ export class RandomIncrementIsn implements InitialSequenceNumbers {
   }
 
   next(): Seq {
-    this.counter = (this.counter + 64_000 + this.random.below(0x10_0000)) | 0
+    this.counter = (this.counter + LEAST_INCREMENT + this.random.below(RANDOM_INCREMENT)) | 0
     return seq(this.counter)
   }
 }

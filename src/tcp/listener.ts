@@ -6,6 +6,8 @@ import type { Family, IpAddress } from '../wire/address.ts'
 import type { Acceptor, Connection } from './connection.ts'
 import type { ConnectionOptions } from './connection-options.ts'
 
+/** Node's. */
+export const DEFAULT_BACKLOG = 511
 /** Linux's somaxconn. */
 export const MOST_BACKLOG = 4_096
 
@@ -16,7 +18,7 @@ export interface ListenOptions {
   /** 0: an ephemeral one. */
   readonly port: number
   readonly v6Only?: boolean
-  /** Connections that may wait to be accepted. Default 511, as in Node. */
+  /** Connections that may wait to be accepted. Default 511. */
   readonly backlog?: number
   readonly interfaceIndex?: number
 }
@@ -46,7 +48,7 @@ export class Listener implements Acceptor {
     this.port = port
     this.v6Only = listen.v6Only ?? false
     this.interfaceIndex = listen.interfaceIndex ?? 0
-    this.backlog = Math.max(1, Math.min(listen.backlog ?? 511, MOST_BACKLOG))
+    this.backlog = Math.max(1, Math.min(listen.backlog ?? DEFAULT_BACKLOG, MOST_BACKLOG))
     this.options = options
   }
 

@@ -89,7 +89,7 @@ interface Island {
   readonly chain: Chain
 }
 
-/** Of a queue without holes, which most are: nobody puts anything in. */
+/** Shared by all queues without holes, which most are: nothing is ever put in. */
 const NO_ISLANDS: Island[] = []
 const NONE_RECENT: Seq[] = []
 

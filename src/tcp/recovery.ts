@@ -1,5 +1,5 @@
 // Loss: found by RACK (RFC 8985), or by duplicate ACKs where there is no SACK (RFC 5681, 6582); repaired within
-// the bounds of proportional rate reduction (RFC 9937). That it was none, undo.ts finds out.
+// the bounds of proportional rate reduction (RFC 9937). Where there was none after all, undo.ts takes it back.
 
 import { type Micros, micros, NEVER } from '../time.ts'
 import { type Seq, seqAdd, seqAfter, seqAtLeast, seqAtMost, seqBefore, seqDiff } from '../wire/sequence.ts'

@@ -18,7 +18,7 @@ import { fold } from '../wire/checksum.ts'
 import { PROTOCOL_TCP, pseudoHeaderSum } from '../wire/ipv4.ts'
 import { type Seq, seqBefore } from '../wire/sequence.ts'
 import { checkTcp, RST, TCP_MAX_HEADER, tcpDestinationPort, tcpSeq, tcpSourcePort } from '../wire/tcp.ts'
-import { ChallengeLimit, mayAnswer } from './challenge.ts'
+import { ChallengeLimit, takeAnswer } from './challenge.ts'
 import type { CongestionControl } from './congestion.ts'
 import {
   type Acceptor,
@@ -284,7 +284,7 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   }
 
   challengeAck(connection: Connection, now: Micros): void {
-    if (!mayAnswer(connection, now)) {
+    if (!takeAnswer(connection, now)) {
       this.counters.TcpExtTCPACKSkippedChallenge++
       return
     }
@@ -405,8 +405,8 @@ export class Tcp implements Transport, Machine, TcpEnvironment {
   /** Sends a segment that no connection stands behind. */
   sendStray(packet: Packet, way: Way, now: Micros): void {
     this.counters.TcpOutSegs++
-    this.sendOptions.hopLimit = 64
-    this.sendOptions.trafficClass = 0
+    this.sendOptions.hopLimit = this.options.hopLimit
+    this.sendOptions.trafficClass = this.options.trafficClass
     this.sendOptions.dontFragment = true
     this.outputFor(way.destination).send(packet, way, this.sendOptions, now)
   }

@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events'
 import { BlockList, isIP } from 'node:net'
 import { getDefaultHighWaterMark } from 'node:stream'
 import { promisify } from 'node:util'
+import { DEFAULT_BACKLOG } from '../../tcp/listener.ts'
 import {
   invalidArgType,
   invalidArgValue,
@@ -51,7 +52,6 @@ export interface ListenOptions {
 
 export type ConnectionListener = (socket: NetSocket) => void
 
-const DEFAULT_BACKLOG = 511
 const sockets = channel('net.server.socket')
 
 /** What a server needs of the net of its host. */
