@@ -75,12 +75,12 @@ export class Drops {
   udpReceiveQueueFull = 0
   // TCP
   tcpHeaderLength = 0
-  // TCP
   tcpChecksum = 0
   tcpNoConnection = 0
   tcpOutOfWindow = 0
   tcpBadAck = 0
   tcpNoAck = 0
+  tcpNoSyn = 0
   tcpOldTimestamp = 0
   tcpNoTimestamp = 0
   tcpUnexpectedSyn = 0

@@ -68,7 +68,7 @@ function synSentArrives(
     return 'handled'
   }
   // Fourth, check the SYN bit; fifth, without it there is nothing more to do.
-  if (!segment.has(SYN)) return 'tcpNoConnection'
+  if (!segment.has(SYN)) return 'tcpNoSyn'
   connection.lastReceivedAt = now
   takeSynOptions(env, connection, segment, now)
   rcv.irs = segment.seq

@@ -14,7 +14,7 @@ export interface InitialSequenceNumbers {
 
 /** RFC 9293 §3.4.1: M is a timer of 4 microseconds. */
 const MICROS_PER_TICK = 4
-/** BSD's step for each connection (RFC 1948), and what is drawn beyond it. */
+/** BSD's old step for each connection, and what is drawn beyond it. */
 const LEAST_INCREMENT = 64_000
 const RANDOM_INCREMENT = 2 ** 20
 /** Sequence numbers of one epoch. */

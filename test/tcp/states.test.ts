@@ -7,7 +7,7 @@ import { connect, letGo, shutdownWrite } from '../../src/tcp/open.ts'
 import { IpAddress } from '../../src/wire/address.ts'
 import { type Seq, seq, seqAdd } from '../../src/wire/sequence.ts'
 import { ACK, FIN, PSH, RST, SYN } from '../../src/wire/tcp.ts'
-import { inWorld } from '../support/peer.ts'
+import { dropsOf, inWorld } from '../support/peer.ts'
 import { HOST_PORT, PEER_ISS, PEER_PORT, TcpPeer } from '../support/tcp-peer.ts'
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(7)
@@ -124,6 +124,13 @@ describe('SYN-SENT (RFC 9293 §3.10.7.3)', () => {
       const [reply] = peer.say({ flags: SYN | ACK })
       expect(reply).toMatchObject({ text: '.', ack: seqAdd(PEER_ISS, 1) })
       expect(connection.state).toBe('ESTABLISHED')
+    }))
+
+  test('fifth, without SYN and RST a segment is dropped, and counted as what it is', () =>
+    withPeer((peer) => {
+      const connection = reach(peer, 'SYN-SENT')
+      const drops = dropsOf(peer.host.counters, () => expect(peer.say({ flags: ACK, data: data(5) })).toEqual([]))
+      expect([drops, connection.state]).toEqual([{ tcpNoSyn: 1 }, 'SYN-SENT'])
     }))
 
   test('a SYN alone is a simultaneous open, which both SYN, ACKs complete (RFC 9293 §3.5, figure 7)', () =>
