@@ -2,7 +2,6 @@
 // the compiler was told to overlook. Each finder takes a file's path and text, so that its test can plant a fault.
 
 import ts from 'typescript'
-import { FALLBACK } from '../../.dependency-cruiser.mjs'
 import { type Fault, isCore, lineOf } from './bans.ts'
 
 /** A file is read in one sitting: 400 lines, and some room for the last function. */
@@ -15,11 +14,6 @@ export const ALLOWED_LONG = new Map<string, string>([])
 const NAMES_OF_NOTHING = /(^|\/)(utils?|helpers?|common|misc|types|shared)(\.ts$|\/)/
 /** Written apart, or this file would find itself. */
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`)
-
-/** The files that are published: the rules of length and of comments are for them. */
-export function isProduct(file: string): boolean {
-  return file.startsWith('src/') || file.startsWith(`${FALLBACK}/`)
-}
 
 /** Files and functions that are too long and not excused in `allowed`. */
 export function findLong(file: string, text: string, allowed: ReadonlyMap<string, string> = ALLOWED_LONG): Fault[] {
