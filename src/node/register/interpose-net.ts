@@ -16,8 +16,6 @@ import { validateAbortSignal } from '../node-errors.ts'
 /** Which destinations are our host's; the others stay the system's. */
 export type IsOurs = (host: string | undefined) => boolean
 
-type Methods<Of> = Record<string, PropertyDescriptor & ThisType<Of>>
-
 const systemConnect = Socket.prototype.connect as (this: Socket, ...args: unknown[]) => Socket
 const systemListen = Server.prototype.listen as (this: Server, ...args: unknown[]) => Server
 
@@ -70,11 +68,15 @@ const READ = [
   'remoteFamily',
   'pending',
   'autoSelectFamilyAttemptedAddresses',
-  '_host',
 ] as const
 
-/** The sockets of ours inside the program's. */
-const mounted = new WeakMap<object, NetSocket>()
+/** What the program's socket is the outside of. */
+interface Inside {
+  readonly inner: NetSocket
+  readonly closing: Closing
+}
+
+const mounted = new WeakMap<object, Inside>()
 
 /** Whether it is the outside of one of our sockets. */
 export const isMounted = (socket: unknown): socket is Socket =>
@@ -89,7 +91,7 @@ function mount(
 ): Socket {
   const { signal: _, ...rest } = options
   if (callback !== null) outer.once('connect', callback)
-  const known = mounted.get(outer)
+  const known = mounted.get(outer)?.inner
   if (known !== undefined && !outer.destroyed) {
     known.connect(asNormalized([{ ...rest, signal: undefined }]))
     Object.assign(outer, { connecting: known.connecting })
@@ -99,20 +101,9 @@ function mount(
   // The outer one ends when the program says so, by its own allowHalfOpen.
   const inner = new net.Socket({ ...rest, onread: onReadOf(outer), allowHalfOpen: true })
   stayOpen(inner)
-  mounted.set(outer, inner)
   const closing: Closing = { open: 2, hadError: false }
-  Object.defineProperty(outer, OURS, { value: true, configurable: true })
-  Object.defineProperties(outer, methodsOver(inner, closing))
-  for (const name of READ) {
-    Object.defineProperty(outer, name, { get: () => inner[name], configurable: true, enumerable: true })
-  }
-  const computed = {
-    bytesWritten: () => writtenBytes(outer, inner),
-    bufferSize: () => (inner._handle === null ? undefined : outer.writableLength),
-  }
-  for (const [name, get] of Object.entries(computed)) {
-    Object.defineProperty(outer, name, { get, configurable: true, enumerable: true })
-  }
+  mounted.set(outer, { inner, closing })
+  becomeOutside(outer)
   for (const event of TOLD) {
     inner.on(event, (...args: unknown[]) => {
       Object.assign(outer, { connecting: inner.connecting })
@@ -139,11 +130,12 @@ function mount(
   inner.on('error', (error) => outer.destroy(error))
   inner.once('close', () => {
     closeHalf(outer, closing)
-    if (mounted.get(outer) === inner && !outer.destroyed) outer.destroy()
+    if (mounted.get(outer)?.inner === inner && !outer.destroyed) outer.destroy()
   })
   // Nothing flows before the program reads.
   inner.pause()
   inner.connect(asNormalized([{ ...rest, signal: undefined }]))
+  Object.assign(outer, { _host: inner._host })
   return outer
 }
 
@@ -205,68 +197,107 @@ interface Piece {
 const bytesOf = ({ chunk, encoding }: Piece): Buffer =>
   typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
 
-function methodsOver(inner: NetSocket, closing: Closing): Methods<Socket> {
-  const methods: Record<string, (this: Socket, ...args: never[]) => unknown> & ThisType<Socket> = {
-    _read() {
-      inner.resume()
+const inside = (outer: Socket): NetSocket => mounted.get(outer)!.inner
+
+const METHODS: Record<string, (this: Socket, ...args: never[]) => unknown> & ThisType<Socket> = {
+  _read() {
+    inside(this).resume()
+  },
+  // Past the stream inside, which would take a tick for each: what was written leaves before what comes after it.
+  _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done) {
+    touch(this)
+    inside(this)._write(chunk, encoding, done)
+  },
+  _writev(pieces: Piece[], done: Done) {
+    touch(this)
+    inside(this)._writev(pieces, done)
+  },
+  _final(done: Done) {
+    inside(this).end(() => done())
+  },
+  _destroy(error: Error | null, done: Done) {
+    const { inner, closing } = mounted.get(this)!
+    inner.destroy()
+    closing.hadError = error !== null
+    untold.set(this, [...(untold.get(this) ?? []), closing])
+    Socket.prototype._destroy.call(this, error, done)
+  },
+  emit(event: string, ...words: unknown[]) {
+    const ended = event === 'close' ? untold.get(this)?.shift() : undefined
+    if (ended === undefined) return EventEmitter.prototype.emit.call(this, event, ...words)
+    return closeHalf(this, ended)
+  },
+  pause() {
+    const inner = inside(this)
+    if (inner[STATE].readsDirectly) inner.pause()
+    return Socket.prototype.pause.call(this)
+  },
+  resume() {
+    const inner = inside(this)
+    if (inner[STATE].readsDirectly) inner.resume()
+    return Socket.prototype.resume.call(this)
+  },
+  resetAndDestroy() {
+    if (this.connecting) return this.once('connect', () => this.resetAndDestroy())
+    inside(this).resetAndDestroy()
+    return this.destroy()
+  },
+  address() {
+    return inside(this).address()
+  },
+  setNoDelay(...args: [boolean?]) {
+    inside(this).setNoDelay(...args)
+    return this
+  },
+  setKeepAlive(...args: [boolean?, number?]) {
+    inside(this).setKeepAlive(...args)
+    return this
+  },
+  ref() {
+    inside(this).ref()
+    return this
+  },
+  unref() {
+    inside(this).unref()
+    return this
+  },
+}
+
+/** What all outsides have between themselves and the prototype that they had. */
+function outsideDescriptors(): PropertyDescriptorMap & ThisType<Socket> {
+  const getters: Record<string, (this: Socket) => unknown> = {
+    bytesWritten() {
+      return writtenBytes(this, inside(this))
     },
-    // Past the stream inside, which would take a tick for each: what was written leaves before what comes after it.
-    _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done) {
-      touch(this)
-      inner._write(chunk, encoding, done)
-    },
-    _writev(pieces: Piece[], done: Done) {
-      touch(this)
-      inner._writev(pieces, done)
-    },
-    _final(done: Done) {
-      inner.end(() => done())
-    },
-    _destroy(error: Error | null, done: Done) {
-      inner.destroy()
-      closing.hadError = error !== null
-      untold.set(this, [...(untold.get(this) ?? []), closing])
-      Socket.prototype._destroy.call(this, error, done)
-    },
-    emit(event: string, ...words: unknown[]) {
-      const ended = event === 'close' ? untold.get(this)?.shift() : undefined
-      if (ended === undefined) return EventEmitter.prototype.emit.call(this, event, ...words)
-      return closeHalf(this, ended)
-    },
-    pause() {
-      if (inner[STATE].readsDirectly) inner.pause()
-      return Socket.prototype.pause.call(this)
-    },
-    resume() {
-      if (inner[STATE].readsDirectly) inner.resume()
-      return Socket.prototype.resume.call(this)
-    },
-    resetAndDestroy() {
-      if (this.connecting) return this.once('connect', () => this.resetAndDestroy())
-      inner.resetAndDestroy()
-      return this.destroy()
-    },
-    address: () => inner.address(),
-    setNoDelay(...args: [boolean?]) {
-      inner.setNoDelay(...args)
-      return this
-    },
-    setKeepAlive(...args: [boolean?, number?]) {
-      inner.setKeepAlive(...args)
-      return this
-    },
-    ref() {
-      inner.ref()
-      return this
-    },
-    unref() {
-      inner.unref()
-      return this
+    bufferSize() {
+      return inside(this)._handle === null ? undefined : this.writableLength
     },
   }
-  const descriptors: Methods<Socket> = {}
-  for (const [name, value] of Object.entries(methods)) descriptors[name] = { value, writable: true, configurable: true }
+  for (const name of READ) {
+    getters[name] = function read(this: Socket) {
+      return inside(this)[name]
+    }
+  }
+  const descriptors: PropertyDescriptorMap = { [OURS]: { value: true } }
+  for (const [name, value] of Object.entries(METHODS)) descriptors[name] = { value, writable: true, configurable: true }
+  for (const [name, get] of Object.entries(getters)) descriptors[name] = { get, configurable: true, enumerable: true }
   return descriptors
+}
+
+/** The prototypes of outsides, by those that were; each is its own. */
+const outsides = new WeakMap<object, object>()
+
+/** By its prototype, which all share: methods of its own would cost each socket some kilobytes. */
+function becomeOutside(outer: Socket): void {
+  const before = Object.getPrototypeOf(outer) as object
+  const known = outsides.get(before)
+  const prototype = known ?? (Object.create(before, outsideDescriptors()) as object)
+  if (known === undefined) {
+    outsides.set(before, prototype)
+    outsides.set(prototype, prototype)
+  }
+  for (const name of Object.keys(METHODS)) if (Object.hasOwn(outer, name)) Reflect.deleteProperty(outer, name)
+  Object.setPrototypeOf(outer, prototype)
 }
 
 /** Its time-out begins anew. */
