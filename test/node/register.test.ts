@@ -216,6 +216,27 @@ const own = require('node:net').createServer((socket) => socket.end('own unix'))
     expect([stdout, stderr]).toEqual(['the system,own unix,the system piped\n', ''])
   })
 
+  it.concurrent('a socket that was ours before, when it connects to the system, and is ours again after', async () => {
+    const { server, port } = await systemServer()
+    const path = file(
+      'back-and-forth.cjs',
+      `const net = require('node:net')
+const ours = net.createServer((socket) => socket.end('ours')).listen(80, process.env.AT, () => {
+  const places = [[80, process.env.AT], [Number(process.env.PORT), '127.0.0.1'], [80, process.env.AT]]
+  const socket = new net.Socket()
+  socket.on('data', (text) => console.log(String(text), socket.remoteAddress))
+  const next = () => (places.length > 0 ? socket.connect(...places.shift()) : ours.close())
+  socket.on('close', next)
+  next()
+})`,
+    )
+    const environment = { PORT: port, HOURGLASS_SYSTEM: '127.0.0.0/8' }
+    const seen = await registered([path], { environment })
+    server.close()
+    const lines = [`ours ${REGISTERED_ADDRESS}`, 'the system 127.0.0.1', `ours ${REGISTERED_ADDRESS}`, '']
+    expect(seen).toEqual({ code: 0, stdout: lines.join('\n'), stderr: '' })
+  })
+
   it.skipIf(!needTool('npm'))('npm, which only starts the program that is meant', async () => {
     const text = `const server = require('node:net').createServer((socket) => socket.end()).listen(80, '${REGISTERED_ADDRESS}', () => {
   console.log('serving at', server.address().address)

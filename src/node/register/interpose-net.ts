@@ -23,7 +23,10 @@ const systemListen = Server.prototype.listen as (this: Server, ...args: unknown[
 export function interposeNet(net: OwnNet, isOurs: IsOurs): void {
   Socket.prototype.connect = function connect(this: Socket, ...args: unknown[]): Socket {
     const [options, callback] = asNormalized(args)
-    if (!isTcp(options) || !isOurs(options.host as string | undefined)) return systemConnect.apply(this, args)
+    if (!isTcp(options) || !isOurs(options.host as string | undefined)) {
+      if (isMounted(this) && this.destroyed) becomeSystems(this)
+      return systemConnect.apply(this, args)
+    }
     return mount(this, net, options, callback as (() => void) | null)
   } as typeof Socket.prototype.connect
   Server.prototype.listen = function listen(this: Server, ...args: unknown[]): Server {
@@ -298,6 +301,12 @@ function becomeOutside(outer: Socket): void {
   }
   for (const name of Object.keys(METHODS)) if (Object.hasOwn(outer, name)) Reflect.deleteProperty(outer, name)
   Object.setPrototypeOf(outer, prototype)
+}
+
+/** A socket whose connection is over, and whose next one is the system's. */
+function becomeSystems(outer: Socket): void {
+  mounted.delete(outer)
+  Object.setPrototypeOf(outer, Object.getPrototypeOf(Object.getPrototypeOf(outer)) as object)
 }
 
 /** Its time-out begins anew. */
