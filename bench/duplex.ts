@@ -13,13 +13,11 @@ import { TcpSocket } from '../src/socket/tcp-socket.ts'
 import { Stack } from '../src/stack.ts'
 import { LOOPBACK4 } from '../src/wire/address.ts'
 import type { Bench, Figure, Result } from './figure.ts'
-import { type AnyNet, type BulkContestant, type Ends, end, LOOPBACK, netBulk, turn } from './net-bulk.ts'
+import { type AnyNet, type Ends, end, LOOPBACK, netBulk, turn } from './net-bulk.ts'
 import { CHUNK } from './tcp-pair.ts'
-import { median } from './timing.ts'
+import { gigabits, gigabitsByProcessor, inTurns, median, type Runner } from './timing.ts'
 
-const ROUNDS = 9
-const ROUND_MILLIS = 200
-const WARMUP_MILLIS = 500
+const TURNS = { rounds: 9, roundMillis: 200, warmupMillis: 500 }
 const IDLE_SOCKETS = 4_000
 const IDLE_LIMIT_BYTES = 8_192
 const LEAST_BULK_RATIO = 0.7
@@ -42,7 +40,7 @@ async function duplex(): Promise<Result> {
     figures,
     notes: [
       `idle: heap and array buffers without the slabs of pages, after a full collection, of ${IDLE_SOCKETS.toLocaleString('en-US')} connections that were made and never used, by the number of ends; each end is a socket with its connection. Of node:net the kernel’s part is not counted.`,
-      `bulk: chunks of ${CHUNK.toLocaleString('en-US')} bytes, ${ROUNDS} rounds of ${ROUND_MILLIS} ms in turns, read as data comes; ratios are medians of the rounds’ ratios. With data each chunk has memory of its own; with onread, and where src/socket reads into one array, all share one.`,
+      `bulk: chunks of ${CHUNK.toLocaleString('en-US')} bytes, ${TURNS.rounds} rounds of ${TURNS.roundMillis} ms in turns, read as data comes; ratios are medians of the rounds’ ratios. With data each chunk has memory of its own; with onread, and where src/socket reads into one array, all share one.`,
       `echo: ${ECHO_BYTES} bytes there and back, the next when the last is back, without Nagle; both ends are programs of node:net in this process.`,
     ],
     skipped: '',
@@ -138,20 +136,9 @@ async function bulk(host: LocalHost): Promise<Figure[]> {
     await netBulk(host.net, 'bulk, the Duplex with onread', 'onread'),
     await bySocket(host, LISTENER_PORT + 1, 'an array for each chunk'),
   ]
-  const rates = contestants.map(() => [] as number[])
-  const byProcessor = contestants.map(() => [] as number[])
-  for (const contestant of contestants) await contestant.run(WARMUP_MILLIS)
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, contestant] of contestants.entries()) {
-      const start = performance.now()
-      const before = process.cpuUsage()
-      const bits = 8 * (await contestant.run(ROUND_MILLIS))
-      rates[index]!.push(bits / (performance.now() - start) / 1e6)
-      const { user, system: kernel } = process.cpuUsage(before)
-      byProcessor[index]!.push(bits / (user + kernel) / 1e3)
-    }
-  }
-  for (const contestant of contestants) await contestant.close()
+  const rounds = await inTurns(contestants, TURNS)
+  const rates = rounds.map((all) => all.map(gigabits))
+  const byProcessor = rounds.map((all) => all.map(gigabitsByProcessor))
   const ratio = (what: string, all: readonly number[][], one: number, other: number, bounded = false): Figure => ({
     what: `bulk, ${what}`,
     value: median(all[one]!.map((rate, round) => rate / all[other]![round]!)),
@@ -173,7 +160,7 @@ async function bySocket(
   { stack }: LocalHost,
   port: number,
   into: 'one array' | 'an array for each chunk',
-): Promise<BulkContestant> {
+): Promise<Runner> {
   const listener = new TcpListener(stack, { family: 4, port })
   const accepting = listener.accept()
   const writer = await TcpSocket.connect(stack, { remoteAddress: LOOPBACK4, remotePort: port })
@@ -205,16 +192,8 @@ async function bySocket(
 
 async function echo(host: LocalHost): Promise<Figure[]> {
   const contestants = [await byEcho(host.net), await byEcho(system)]
-  const micros = contestants.map(() => [] as number[])
-  for (const contestant of contestants) await contestant.run(WARMUP_MILLIS)
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, contestant] of contestants.entries()) {
-      const start = performance.now()
-      const count = await contestant.run(ROUND_MILLIS)
-      micros[index]!.push(((performance.now() - start) * 1_000) / count)
-    }
-  }
-  for (const contestant of contestants) await contestant.close()
+  const rounds = await inTurns(contestants, TURNS)
+  const micros = rounds.map((all) => all.map(({ count, millis }) => (millis * 1_000) / count))
   const ratio = median(micros[0]!.map((time, round) => time / micros[1]![round]!))
   return [
     { what: 'echo', value: median(micros[0]!), unit: 'µs' },
@@ -224,7 +203,7 @@ async function echo(host: LocalHost): Promise<Figure[]> {
 }
 
 /** `run` gives round trips. */
-async function byEcho(net: AnyNet): Promise<BulkContestant> {
+async function byEcho(net: AnyNet): Promise<Runner> {
   const both = await ends(net)
   const { client, accepted } = both
   const chunk = Buffer.alloc(ECHO_BYTES, 0x5a)

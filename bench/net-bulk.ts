@@ -4,17 +4,11 @@ import { once } from 'node:events'
 import type system from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { CHUNK } from './tcp-pair.ts'
+import type { Runner } from './timing.ts'
 
 export type AnyNet = typeof system
 
 export const LOOPBACK = '127.0.0.1'
-
-export interface BulkContestant {
-  readonly name: string
-  /** Runs for some time and returns how many bytes arrived, or whatever else it counts. */
-  run(millis: number): Promise<number> | number
-  close(): Promise<void> | void
-}
 
 /** A connection, and the server that took it. */
 export interface Ends {
@@ -35,7 +29,7 @@ export async function end({ server, client, accepted }: Ends): Promise<void> {
 }
 
 /** Writes of CHUNK bytes, read by the event data or into one array of the program's (onread), which is the fastest way. */
-export async function netBulk(net: AnyNet, name: string, how: 'data' | 'onread'): Promise<BulkContestant> {
+export async function netBulk(net: AnyNet, name: string, how: 'data' | 'onread'): Promise<Runner> {
   let arrived = 0
   const server = net.createServer().listen(0, LOOPBACK)
   await once(server, 'listening')

@@ -3,13 +3,11 @@
 import system from 'node:net'
 import type { Offloads } from '../src/link/device.ts'
 import type { Bench, Figure, Result } from './figure.ts'
-import { type BulkContestant, netBulk } from './net-bulk.ts'
+import { netBulk } from './net-bulk.ts'
 import { CHUNK, Flow, TcpPair, type TcpPairOptions } from './tcp-pair.ts'
-import { median } from './timing.ts'
+import { gigabits, gigabitsByProcessor, inTurns, median, type Runner } from './timing.ts'
 
-const ROUNDS = 9
-const ROUND_MILLIS = 250
-const WARMUP_MILLIS = 1_000
+const TURNS = { rounds: 9, roundMillis: 250, warmupMillis: 1_000 }
 const LEAST_GIGABITS = 4
 const LEAST_RATIO = 0.22
 const LEAST_SUPER_RATIO = 1
@@ -34,20 +32,9 @@ async function tcp(): Promise<Result> {
     inMemory('MTU 1,500, every checksum, default buffers', { mtu: 1_500 }),
     await netBulk(system, 'node:net over the kernel’s loopback', 'onread'),
   ]
-  const rates = contestants.map(() => [] as number[])
-  const byProcessor = contestants.map(() => [] as number[])
-  for (const contestant of contestants) await contestant.run(WARMUP_MILLIS)
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, contestant] of contestants.entries()) {
-      const start = performance.now()
-      const before = process.cpuUsage()
-      const bits = 8 * (await contestant.run(ROUND_MILLIS))
-      rates[index]!.push(bits / (performance.now() - start) / 1e6)
-      const { user, system } = process.cpuUsage(before)
-      byProcessor[index]!.push(bits / (user + system) / 1e3)
-    }
-  }
-  for (const contestant of contestants) await contestant.close()
+  const rounds = await inTurns(contestants, TURNS)
+  const rates = rounds.map((all) => all.map(gigabits))
+  const byProcessor = rounds.map((all) => all.map(gigabitsByProcessor))
   const kernel = rates.at(-1)!
   const ratio = (index: number): number => median(rates[index]!.map((rate, round) => rate / kernel[round]!))
   return {
@@ -64,7 +51,7 @@ async function tcp(): Promise<Result> {
       { what: 'MTU 1,500, default buffers, to node:net', value: ratio(3), unit: '×' },
     ],
     notes: [
-      `Writes and reads of ${CHUNK.toLocaleString('en-US')} bytes, both ends and all between in one thread; ${ROUNDS} rounds of ${ROUND_MILLIS} ms in turns; ratios are medians of the rounds' ratios.`,
+      `Writes and reads of ${CHUNK.toLocaleString('en-US')} bytes, both ends and all between in one thread; ${TURNS.rounds} rounds of ${TURNS.roundMillis} ms in turns; ratios are medians of the rounds' ratios.`,
       'Over the cable each segment has its checksum computed by the sender and verified by the receiver; with super-segments nobody does, as on the kernel’s loopback.',
       'Socket buffers of 512 KiB; default ones tune themselves, and on a line without a limit of rate they grow to 6 MiB, more than the cache holds.',
       'By processor time: what a whole core would carry. Where others want the cores too, it and the ratios say more than what the clock on the wall gives.',
@@ -74,7 +61,7 @@ async function tcp(): Promise<Result> {
   }
 }
 
-function inMemory(name: string, options: TcpPairOptions): BulkContestant {
+function inMemory(name: string, options: TcpPairOptions): Runner {
   const pair = new TcpPair(options)
   const ends = pair.connect()
   const flow = new Flow(pair, ends)

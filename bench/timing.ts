@@ -16,6 +16,22 @@ export interface RaceOptions {
   readonly warmupMillis?: number
 }
 
+/** A contestant whose work goes on by itself, over the event loop. */
+export interface Runner {
+  readonly name: string
+  /** Runs for some time and returns how many bytes arrived, or whatever else it counts. */
+  run(millis: number): Promise<number> | number
+  close(): Promise<void> | void
+}
+
+/** What a runner did in one round. */
+export interface Round {
+  readonly count: number
+  readonly millis: number
+  /** Processor time of the process, all threads. */
+  readonly processorMicros: number
+}
+
 /** What the loops gave: kept, so that they had to be run. */
 let kept = 0
 
@@ -33,6 +49,30 @@ export function race(contestants: readonly Contestant[], options: RaceOptions = 
   if (Number.isNaN(kept)) throw new Error('a contestant returned what is no number')
   return new Map(contestants.map(({ name }, index) => [name, median(times[index]!)]))
 }
+
+/** The rounds of each, in the order of the runners, which are closed then. */
+export async function inTurns(runners: readonly Runner[], options: Required<RaceOptions>): Promise<Round[][]> {
+  const rounds = runners.map(() => [] as Round[])
+  for (const runner of runners) await runner.run(options.warmupMillis)
+  for (let round = 0; round < options.rounds; round++) {
+    for (const [index, runner] of runners.entries()) {
+      const start = performance.now()
+      const before = process.cpuUsage()
+      const count = await runner.run(options.roundMillis)
+      const millis = performance.now() - start
+      const { user, system } = process.cpuUsage(before)
+      rounds[index]!.push({ count, millis, processorMicros: user + system })
+    }
+  }
+  for (const runner of runners) await runner.close()
+  return rounds
+}
+
+/** Where a runner counts bytes. */
+export const gigabits = ({ count, millis }: Round): number => (8 * count) / millis / 1e6
+
+/** What a whole core would carry. */
+export const gigabitsByProcessor = ({ count, processorMicros }: Round): number => (8 * count) / processorMicros / 1e3
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
