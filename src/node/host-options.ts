@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 import { UsageError } from '../errors.ts'
+import { checkOptionNames } from '../option-names.ts'
 import { IpAddress, IpPrefix } from '../wire/address.ts'
 import { MacAddress } from '../wire/ethernet.ts'
 import type { IsnChoice } from './epoch-file.ts'
@@ -57,10 +58,7 @@ const LISTS = ['addresses', 'gateways', 'osAddresses', 'nameServers'] as const
 
 /** For programs that no compiler has seen. Throws UsageError. */
 export function checkShape(options: HostOptions): void {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(OPTIONS, name))
-      throw new UsageError(`a host has no option '${name}': the options are ${Object.keys(OPTIONS).join(', ')}`)
-  }
+  checkOptionNames('a host', options, OPTIONS)
   if (typeof options.link !== 'string')
     throw new UsageError(`the link of a host is ${String(options.link)}: give a text like 'tap:tap0'`)
   for (const name of LISTS) {

@@ -9,6 +9,7 @@ import { type CaptureSink, captured } from '../link/capture.ts'
 import type { Device } from '../link/device.ts'
 import { type Faults, type FaultyDevice, faulty } from '../link/faults.ts'
 import { Switch, type SwitchOptions } from '../link/switch.ts'
+import { checkOptionNames } from '../option-names.ts'
 import { SeededRandom } from '../random.ts'
 import { Stack, type StackInterfaceOptions, type StackOptions } from '../stack.ts'
 import { earlier, type Micros, NEVER, seconds } from '../time.ts'
@@ -113,7 +114,7 @@ export class World {
 
   /** Plugs a host into a device that has none: one end of a cable, a port of a switch. Throws UsageError. */
   attach(host: Stack, device: Device, options: AttachOptions = {}): Interface {
-    checkNames('attach()', options, ATTACH_OPTIONS)
+    checkOptionNames('attach()', options, ATTACH_OPTIONS)
     if (typeof device?.transmit !== 'function')
       throw new UsageError('a host is attached to one end: cable.a, cable.b, or what switch.port() gives')
     if (device.onReceive !== null) throw new UsageError(`${device.name} has a host already: each end is for one`)
@@ -145,7 +146,7 @@ export class World {
 
   /** Throws UsageError for options that there are not, or that go too far. */
   cable(options: CableOptions = {}): Cable {
-    checkNames('cable()', options, CABLE_OPTIONS)
+    checkOptionNames('cable()', options, CABLE_OPTIONS)
     const cable = new Cable(this.clock, { name: `cable${this.cables.length}`, ...options })
     this.cables.push(cable)
     return cable
@@ -234,14 +235,6 @@ export class World {
     for (const host of this.hosts) host.close()
     for (const cable of this.cables) cable.close()
     for (const one of this.switches) one.close()
-  }
-}
-
-/** For programs that no compiler has seen. Throws UsageError. */
-function checkNames(what: string, given: object, known: object): void {
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(known, name))
-      throw new UsageError(`${what} has no option '${name}': the options are ${Object.keys(known).join(', ')}`)
   }
 }
 
