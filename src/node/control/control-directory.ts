@@ -53,7 +53,7 @@ export async function runningHosts(): Promise<number[]> {
     const pid = Number(/^(\d{1,10})\.sock$/.exec(name)?.[1] ?? Number.NaN)
     if (Number.isNaN(pid) || !isSocket(path)) continue
     // The number of a dead process may be another's by now.
-    if (await isLeftOver(path)) rmSync(path, { force: true })
+    if (await isRefused(path)) rmSync(path, { force: true })
     else running.push(pid)
   }
   return running.sort((a, b) => a - b)
@@ -62,8 +62,9 @@ export async function runningHosts(): Promise<number[]> {
 const isSocket = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true
 
 /** Whether there is a socket at which nobody listens: its process was killed. */
-export async function isLeftOver(path: string): Promise<boolean> {
-  if (!isSocket(path)) return false
+export const isLeftOver = async (path: string): Promise<boolean> => isSocket(path) && (await isRefused(path))
+
+async function isRefused(path: string): Promise<boolean> {
   const client = createConnection(path)
   try {
     await once(client, 'connect')

@@ -130,8 +130,9 @@ const secondsUntil = (instant: Micros, now: Micros): number | null =>
 /** The address that made a connected route of IPv4, which Linux names with it; null: another route. */
 function connectedSource(stack: Stack, { origin, prefix, interfaceIndex }: Route): IpAddress | null {
   if (origin !== 'connected' || prefix.address.family !== 4) return null
-  const on = stack.interfaces.all.find(({ index }) => index === interfaceIndex)
-  const entry = on?.addresses.find((one) => one.prefix.length === prefix.length && prefix.contains(one.address))
+  const entry = stack.interfaces
+    .byIndex(interfaceIndex)
+    ?.addresses.find((one) => one.prefix.length === prefix.length && prefix.contains(one.address))
   return entry?.address ?? null
 }
 
