@@ -303,6 +303,14 @@ describe('output, while other sockets wait for their turn,', () => {
     return polled
   }
 
+  async function asleep() {
+    fakeTime()
+    const driven = drive()
+    await vi.advanceTimersByTimeAsync(1)
+    driven.machine.polls = []
+    return driven
+  }
+
   it('leaves with theirs, in one poll when the last one is over', async () => {
     fakeTime()
     expect(await pollsAfter(10, 20)).toEqual([9])
@@ -315,10 +323,7 @@ describe('output, while other sockets wait for their turn,', () => {
   })
 
   it('leaves when a turn is over that wrote nothing, and is not held twice', async () => {
-    fakeTime()
-    const { machine, driver } = drive()
-    await vi.advanceTimersByTimeAsync(1)
-    machine.polls = []
+    const { machine, driver } = await asleep()
     Batch.waiting = 1
     driver.wake(true)
     Batch.waiting = 0
@@ -329,10 +334,7 @@ describe('output, while other sockets wait for their turn,', () => {
   })
 
   it('leaves at once where it is said that it must not wait', async () => {
-    fakeTime()
-    const { machine, driver } = drive()
-    await vi.advanceTimersByTimeAsync(1)
-    machine.polls = []
+    const { machine, driver } = await asleep()
     Batch.waiting = 2
     driver.wake(true)
     driver.wake()
@@ -344,10 +346,7 @@ describe('output, while other sockets wait for their turn,', () => {
   })
 
   it('leaves in the next round where those turns never come', async () => {
-    fakeTime()
-    const { machine, driver } = drive()
-    await vi.advanceTimersByTimeAsync(1)
-    machine.polls = []
+    const { machine, driver } = await asleep()
     Batch.waiting = 1
     driver.wake(true)
     await vi.advanceTimersByTimeAsync(1)
